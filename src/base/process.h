@@ -1,0 +1,24 @@
+#pragma once
+/* Other programs, run with an argument vector (never a shell), a clean set of descriptors and a limit. */
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+typedef struct ProcessRun {
+    const char *const *argv; /* NULL-terminated; argv[0] is looked up on PATH unless it has a slash */
+    const char *const *env;  /* "NAME=value" put on top of the environment, NULL-terminated, or NULL */
+    const char *chdir;
+    const void *input; /* written to stdin; without it stdin is /dev/null */
+    size_t input_len;
+    Buf *output;           /* stdout, at most output_max (default 1 MiB); NULL: inherited */
+    Buf *errors;           /* stderr; NULL: kept for the error message, at most 64 KiB */
+    size_t output_max;
+    unsigned timeout_sec;  /* 0: none; then SIGTERM, after 2 s SIGKILL, -ETIMEDOUT */
+    bool inherit_stdio;    /* stdin, stdout, stderr of the caller */
+} ProcessRun;
+
+/* 0 when it exited with 0; otherwise > 0 its exit status (128 + n for signal n) or -errno when it could not be
+ * started; the Error then has the command's name and the last line that it wrote to stderr. */
+int process_run(const ProcessRun *run, Error *e);
