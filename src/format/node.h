@@ -42,7 +42,7 @@ typedef struct Node {
 
 #define NODE_EACH(child, parent) for (Node *child = (parent)->first; child; child = child->next)
 
-const char *node_kind_name(NodeKind kind); /* "string", "object", … */
+const char *node_kind_name(NodeKind kind); /* "a string", "an object", "null", … */
 Node *node_get(const Node *object, const char *key); /* NULL: no object, or no such key */
 /* By "a.b.c"; list indices are numbers. NULL when anything on the way is missing. */
 Node *node_get_path(const Node *object, const char *path);

@@ -13,6 +13,7 @@ typedef struct ReportEntry {
     const char *path;    /* "$.storage.files.1.mode", "" when the finding has no place in the tree */
     const Source *source; /* may be NULL */
     uint32_t line, column; /* 0: unknown */
+    bool at_container;     /* column is of an opening bracket: Ignition's form names the one behind it */
     const char *message;  /* one line, never a secret */
 } ReportEntry;
 

@@ -1,9 +1,9 @@
-/* `basalt render`: MachineConfigs in, what a pool's machines are to be out. Reads every YAML and JSON file of the
- * directories (files may be named too), takes the MachineConfigs and pools among the documents, reports all
- * findings of all files, and prints the rendered object, or the Ignition config that a machine would get, or who
- * says what about a path. With --bootstrap it writes the directory that machine-config-server reads in bootstrap
- * mode, every pool that was declared, each file whole.
- * Order: read everything, parse everything, render everything, only then write. */
+/* `basalt render`: MachineConfigs in, what a pool's machines are to be out. Reads every YAML and JSON file of
+ * the directories (files may be named too), takes the MachineConfigs and pools among the documents, reports
+ * all findings of all files, and prints the rendered object, or the Ignition config that a machine would get,
+ * or who says what about a path. With --bootstrap it writes the directory that machine-config-server reads in
+ * bootstrap mode, every pool that was declared, each file whole. Order: read everything, parse everything,
+ * render everything, only then write. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
@@ -25,15 +25,20 @@ static struct {
 
 const Option render_options[] = {
     {"pool", 'p', OPTION_STRING, &opt.pool, "NAME", "the pool to render", NULL},
-    {"explain", 'e', OPTION_STRING, &opt.explain, "PATH", "who says what about a path, a unit or user:NAME", NULL},
-    {"output", 'o', OPTION_CHOICE, &opt.output, "FORM", "yaml (default), json, name, or ignition: what a machine gets",
-     "yaml json name ignition"},
+    {"explain", 'e', OPTION_STRING, &opt.explain, "PATH", "who says what about a path, a unit or user:NAME",
+     NULL},
+    {"output", 'o', OPTION_CHOICE, &opt.output, "FORM",
+     "yaml (default), json, name, or ignition: what a machine gets", "yaml json name ignition"},
     {"json", 0, OPTION_FLAG, &opt.json, NULL, "with --explain: as JSON", NULL},
-    {"os-image", 0, OPTION_STRING, &opt.os_image, "URL", "the OS image when no MachineConfig names one", NULL},
-    {"bootstrap", 0, OPTION_FLAG, &opt.bootstrap, NULL, "render every declared pool for the config server", NULL},
+    {"os-image", 0, OPTION_STRING, &opt.os_image, "URL", "the OS image when no MachineConfig names one",
+     NULL},
+    {"bootstrap", 0, OPTION_FLAG, &opt.bootstrap, NULL, "render every declared pool for the config server",
+     NULL},
     {"dest-dir", 0, OPTION_STRING, &opt.destination, "DIR", "with --bootstrap: where to write", NULL},
-    {"lenient", 0, OPTION_FLAG, &opt.lenient, NULL, "a key that stands twice is a warning; the last one counts", NULL},
-    {"format", 0, OPTION_CHOICE, &opt.format, "FORM", "of findings: text (default), json, sarif", "text json sarif"},
+    {"lenient", 0, OPTION_FLAG, &opt.lenient, NULL,
+     "a key that stands twice is a warning; the last one counts", NULL},
+    {"format", 0, OPTION_CHOICE, &opt.format, "FORM", "of findings: text (default), json, sarif",
+     "text json sarif"},
     {0},
 };
 
@@ -88,15 +93,16 @@ static int take_file(Inputs *in, const char *path, Error *e)
     Severity duplicates = opt.lenient ? SEVERITY_WARNING : SEVERITY_ERROR;
     if (yaml_read_all(in->arena, source, duplicates, &documents, &in->report) < 0)
         return 0; /* the findings are in the report */
-    NODE_EACH (document, documents)
-        take_document(in, document);
+    NODE_EACH(document, documents)
+    take_document(in, document);
     return 0;
 }
 
 static int is_document(const struct dirent *d)
 {
     const char *dot = strrchr(d->d_name, '.');
-    return d->d_name[0] != '.' && dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
+    return d->d_name[0] != '.' && dot &&
+           (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
 }
 
 static int take_path(Inputs *in, const char *path, Error *e)
@@ -197,7 +203,8 @@ static int write_object(Inputs *in, int dir, const char *sub, const char *name, 
     return r < 0 ? error_errno(e, r, "writing %s/%s", opt.destination, path) : 0;
 }
 
-/* The one place of this verb that changes the machine. Configs first: a pool never names what is not there. */
+/* The one place of this verb that changes the machine. Configs first: a pool never names what is not there.
+ */
 static int write_bootstrap(Inputs *in, RenderedConfig **rendered, Error *e)
 {
     _cleanup_close_ int dir = -EBADF;
@@ -246,7 +253,10 @@ static void print_report(Inputs *in)
     _cleanup_buf_ Buf out = BUF_INIT;
     const char *form = opt.format ? opt.format : "text";
     report_sort(&in->report);
-    report_write(&in->report, !strcmp(form, "json") ? REPORT_JSON : !strcmp(form, "sarif") ? REPORT_SARIF : REPORT_TEXT,
+    report_write(&in->report,
+                 !strcmp(form, "json")    ? REPORT_JSON
+                 : !strcmp(form, "sarif") ? REPORT_SARIF
+                                          : REPORT_TEXT,
                  &out);
     if (out.len)
         fwrite(out.data, 1, out.len, stderr);

@@ -18,7 +18,8 @@ static size_t count(const Node *n, NodeKind kind)
 
 static SelectorTerm equals(Arena *a, const char *key, const char *value)
 {
-    SelectorTerm t = {.key = key, .operator= SELECTOR_IN, .values = ARENA_NEW(a, const char *), .n_values = 1};
+    SelectorTerm t = {
+        .key = key, .operator= SELECTOR_IN, .values = ARENA_NEW(a, const char *), .n_values = 1};
     t.values[0] = value;
     return t;
 }
@@ -57,7 +58,8 @@ static bool read_expression(Arena *a, const Node *n, const PathStep *path, Selec
     if (!wants)
         return true;
     ret->values = ARENA_ARRAY(a, const char *, values->n);
-    NODE_EACH (v, values) {
+    NODE_EACH(v, values)
+    {
         if (!node_string(v)) {
             report_add(r, SEVERITY_ERROR, PATH_KEY(path, "values"), v, "values must be strings");
             return false;
@@ -76,7 +78,8 @@ void label_selector_read(Arena *a, const Node *node, const PathStep *path, Label
         return;
     ret->terms = ARENA_ARRAY(a, SelectorTerm, n);
     if (count(labels, NODE_OBJECT))
-        NODE_EACH (l, labels) {
+        NODE_EACH(l, labels)
+        {
             if (node_string(l))
                 ret->terms[ret->n++] = equals(a, l->key, node_string(l));
             else
@@ -85,7 +88,8 @@ void label_selector_read(Arena *a, const Node *node, const PathStep *path, Label
         }
     size_t i = 0;
     if (count(expressions, NODE_ARRAY))
-        NODE_EACH (e, expressions) {
+        NODE_EACH(e, expressions)
+        {
             SelectorTerm t = {0};
             if (read_expression(a, e, PATH_INDEX(PATH_KEY(path, "matchExpressions"), i++), &t, r))
                 ret->terms[ret->n++] = t;

@@ -4,7 +4,12 @@
 #include "base/arena.h"
 #include "format/report.h"
 
-typedef enum SelectorOperator { SELECTOR_IN, SELECTOR_NOT_IN, SELECTOR_EXISTS, SELECTOR_DOES_NOT_EXIST } SelectorOperator;
+typedef enum SelectorOperator {
+    SELECTOR_IN,
+    SELECTOR_NOT_IN,
+    SELECTOR_EXISTS,
+    SELECTOR_DOES_NOT_EXIST
+} SelectorOperator;
 
 typedef struct SelectorTerm {
     const char *key;

@@ -1,8 +1,8 @@
-/* From a document to a MachineConfig, in this order: what it is called, which role it is for, the plain fields by
- * one table, then the Ignition part, parsed and validated in its own version and lifted to the newest. All
- * findings of all parts are reported. Refused: no role label (no pool would ever take it), kernel types and
- * extensions that do not exist, special mode bits (a file that the daemon could never verify), kernel
- * arguments inside the Ignition part (spec.kernelArguments is their place). */
+/* From a document to a MachineConfig, in this order: what it is called, which role it is for, the plain
+ * fields by one table, then the Ignition part, parsed and validated in its own version and lifted to the
+ * newest. All findings of all parts are reported. Refused: no role label (no pool would ever take it), kernel
+ * types and extensions that do not exist, special mode bits (a file that the daemon could never verify),
+ * kernel arguments inside the Ignition part (spec.kernelArguments is their place). */
 #include "machineconfig/machine_config.h"
 
 #include <string.h>
@@ -58,7 +58,8 @@ static void add_wrong_word(const Field *f, const PathStep *path, const Node *n, 
                 strncat(known, ", ", sizeof(known) - strlen(known) - 1);
             strncat(known, *w, sizeof(known) - strlen(known) - 1);
         }
-    report_add(r, SEVERITY_ERROR, path, n, "%s '%s' is not known; there are: %s", f->name, node_string(n), known);
+    report_add(r, SEVERITY_ERROR, path, n, "%s '%s' is not known; there are: %s", f->name, node_string(n),
+               known);
 }
 
 static const char *read_word(const Field *f, const PathStep *path, const Node *n, Report *r)
@@ -71,15 +72,18 @@ static const char *read_word(const Field *f, const PathStep *path, const Node *n
     return text;
 }
 
-static void read_strings(Arena *a, const Field *f, const PathStep *path, const Node *n, MachineConfig *mc, Report *r)
+static void read_strings(Arena *a, const Field *f, const PathStep *path, const Node *n, MachineConfig *mc,
+                         Report *r)
 {
     if (n->kind != NODE_ARRAY) {
-        report_add(r, SEVERITY_ERROR, path, n, "expected a list of strings, found %s", node_kind_name(n->kind));
+        report_add(r, SEVERITY_ERROR, path, n, "expected a list of strings, found %s",
+                   node_kind_name(n->kind));
         return;
     }
     const char **items = ARENA_ARRAY(a, const char *, n->n ? n->n : 1);
     size_t count = 0, i = 0;
-    NODE_EACH (item, n) {
+    NODE_EACH(item, n)
+    {
         const char *text = read_word(f, PATH_INDEX(path, i++), item, r);
         if (text)
             items[count++] = text;
@@ -110,11 +114,13 @@ static void warn_first_boot(const IgnConfig *c, const PathStep *path, Report *r)
                        "%s take effect at a machine's first boot only; machines that already run keep theirs",
                        rows[i].name);
     size_t i = 0;
-    IGN_EACH (IgnUser, u, c->passwd.users) {
+    IGN_EACH(IgnUser, u, c->passwd.users)
+    {
         if (u->name && strcmp(u->name, "core"))
-            report_add(r, SEVERITY_WARNING, PATH_INDEX(PATH_KEY(passwd, "users"), i), u->node,
-                       "user '%s' takes effect at a machine's first boot only; later changes reach user core alone",
-                       u->name);
+            report_add(
+                r, SEVERITY_WARNING, PATH_INDEX(PATH_KEY(passwd, "users"), i), u->node,
+                "user '%s' takes effect at a machine's first boot only; later changes reach user core alone",
+                u->name);
         i++;
     }
 }
@@ -123,7 +129,8 @@ static void refuse_unmanageable(const IgnConfig *c, const PathStep *path, Report
 {
     const PathStep *files = PATH_KEY(PATH_KEY(path, "storage"), "files");
     size_t i = 0;
-    IGN_EACH (IgnFile, f, c->storage.files) {
+    IGN_EACH(IgnFile, f, c->storage.files)
+    {
         const PathStep *file = PATH_INDEX(files, i++);
         if (f->mode.set && f->mode.value > 0777)
             report_add(r, SEVERITY_ERROR, PATH_KEY(file, "mode"), node_get(f->base.node, "mode"),
@@ -141,9 +148,9 @@ static bool config_says_nothing(const Node *n)
         return true;
     if (n->kind != NODE_OBJECT)
         return false;
-    NODE_EACH (child, n)
-        if (!config_says_nothing(child))
-            return false;
+    NODE_EACH(child, n)
+    if (!config_says_nothing(child))
+        return false;
     return true;
 }
 
@@ -167,7 +174,8 @@ static void read_spec(Arena *a, const Node *spec, MachineConfig *mc, Report *r)
         report_add(r, SEVERITY_ERROR, path, spec, "expected an object, found %s", node_kind_name(spec->kind));
         return;
     }
-    NODE_EACH (n, spec) {
+    NODE_EACH(n, spec)
+    {
         const Field *f = find_field(n->key);
         const PathStep *at = PATH_KEY(path, n->key);
         if (!f)
@@ -187,12 +195,13 @@ static void read_spec(Arena *a, const Node *spec, MachineConfig *mc, Report *r)
     }
 }
 
-/* RFC 1123 subdomains, and underscores: the documented day-1 names have them, and files never reach an API. */
+/* RFC 1123 subdomains, and underscores: the documented day-1 names have them, and files never reach an API.
+ */
 static bool name_ok(const char *name)
 {
     size_t n = strlen(name);
-    return n && n <= 253 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == n && strchr(".-_", name[0]) == NULL &&
-           strchr(".-_", name[n - 1]) == NULL;
+    return n && n <= 253 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == n &&
+           strchr(".-_", name[0]) == NULL && strchr(".-_", name[n - 1]) == NULL;
 }
 
 static void read_metadata(const Node *document, MachineConfig *mc, Report *r)
@@ -206,10 +215,11 @@ static void read_metadata(const Node *document, MachineConfig *mc, Report *r)
     if (!mc->name)
         report_add(r, SEVERITY_ERROR, PATH_KEY(path, "name"), at, "a MachineConfig needs a name");
     else if (!name_ok(mc->name))
-        report_add(r, SEVERITY_ERROR, PATH_KEY(path, "name"), node_get(meta, "name"),
-                   "name '%s' may only have lower case letters, digits, '-', '.' and '_', and starts and ends with "
-                   "a letter or digit",
-                   mc->name);
+        report_add(
+            r, SEVERITY_ERROR, PATH_KEY(path, "name"), node_get(meta, "name"),
+            "name '%s' may only have lower case letters, digits, '-', '.' and '_', and starts and ends with "
+            "a letter or digit",
+            mc->name);
     if (!mc->role || !*mc->role)
         report_add(r, SEVERITY_ERROR, PATH_KEY(PATH_KEY(path, "labels"), MACHINE_CONFIG_ROLE_LABEL),
                    mc->labels ? mc->labels : at,
@@ -228,7 +238,8 @@ static void refuse_combinations(const MachineConfig *mc, Report *r)
 
 bool machine_config_is(const Node *document)
 {
-    const char *api = node_string(node_get(document, "apiVersion")), *kind = node_string(node_get(document, "kind"));
+    const char *api = node_string(node_get(document, "apiVersion")),
+               *kind = node_string(node_get(document, "kind"));
     return api && kind && !strcmp(api, MACHINE_CONFIG_API) && !strcmp(kind, "MachineConfig");
 }
 
@@ -265,13 +276,14 @@ Node *machine_config_to_node(Arena *a, const MachineConfig *mc)
     node_set_string(a, object, "kind", "MachineConfig");
     Node *meta = node_set(a, object, "metadata", node_new(a, NODE_OBJECT));
     if (mc->generated_by)
-        node_set_string(a, node_set(a, meta, "annotations", node_new(a, NODE_OBJECT)), MACHINE_CONFIG_GENERATED_BY,
-                        mc->generated_by);
+        node_set_string(a, node_set(a, meta, "annotations", node_new(a, NODE_OBJECT)),
+                        MACHINE_CONFIG_GENERATED_BY, mc->generated_by);
     if (mc->labels)
         node_set(a, meta, "labels", node_copy(a, mc->labels));
     node_set_string(a, meta, "name", mc->name);
     Node *spec = node_set(a, object, "spec", node_new(a, NODE_OBJECT));
-    node_set_string(a, spec, "baseOSExtensionsContainerImage", mc->extensions_image ? mc->extensions_image : "");
+    node_set_string(a, spec, "baseOSExtensionsContainerImage",
+                    mc->extensions_image ? mc->extensions_image : "");
     if (mc->config)
         node_set(a, spec, "config", ign_config_to_node(a, mc->config));
     node_set(a, spec, "extensions", strings_node(a, mc->extensions, mc->n_extensions));

@@ -1,11 +1,11 @@
 #pragma once
-/* A MachineConfig (machineconfiguration.openshift.io/v1): what a role's machines are to be. Its Ignition part may
- * be in any spec version; in hand it is always in the newest. Values point into the node tree that it was read
- * from. Fields: openshift/api machineconfiguration/v1 types. */
+/* A MachineConfig (machineconfiguration.openshift.io/v1): what a role's machines are to be. Its Ignition part
+ * may be in any spec version; in hand it is always in the newest. Values point into the node tree that it was
+ * read from. Fields: openshift/api machineconfiguration/v1 types. */
 #include "format/report.h"
 #include "ignition/config.h"
 
-#define MACHINE_CONFIG_API "machineconfiguration.openshift.io/v1"
+#define MACHINE_CONFIG_API        "machineconfiguration.openshift.io/v1"
 #define MACHINE_CONFIG_ROLE_LABEL "machineconfiguration.openshift.io/role"
 /* Set on what the controller made; decides whose osImageURL counts. */
 #define MACHINE_CONFIG_GENERATED_BY "machineconfiguration.openshift.io/generated-by-controller-version"

@@ -1,5 +1,5 @@
-/* Pools are small: a name, two selectors, how many nodes may be away at a time. maxUnavailable stays as it was
- * written, since only the controller knows the number of nodes that a percentage is of. */
+/* Pools are small: a name, two selectors, how many nodes may be away at a time. maxUnavailable stays as it
+ * was written, since only the controller knows the number of nodes that a percentage is of. */
 #include "machineconfig/machine_config_pool.h"
 
 #include <string.h>
@@ -8,7 +8,8 @@
 
 bool machine_config_pool_is(const Node *document)
 {
-    const char *api = node_string(node_get(document, "apiVersion")), *kind = node_string(node_get(document, "kind"));
+    const char *api = node_string(node_get(document, "apiVersion")),
+               *kind = node_string(node_get(document, "kind"));
     return api && kind && !strcmp(api, MACHINE_CONFIG_API) && !strcmp(kind, "MachineConfigPool");
 }
 
@@ -28,7 +29,8 @@ static void read_spec(Arena *a, const Node *spec, MachineConfigPool *p, Report *
     const Node *paused = node_get(spec, "paused"), *max = node_get(spec, "maxUnavailable");
     label_selector_read(a, node_get(spec, "machineConfigSelector"), PATH_KEY(path, "machineConfigSelector"),
                         &p->machine_config_selector, r);
-    label_selector_read(a, node_get(spec, "nodeSelector"), PATH_KEY(path, "nodeSelector"), &p->node_selector, r);
+    label_selector_read(a, node_get(spec, "nodeSelector"), PATH_KEY(path, "nodeSelector"), &p->node_selector,
+                        r);
     if (paused && paused->kind != NODE_BOOL)
         report_add(r, SEVERITY_ERROR, PATH_KEY(path, "paused"), paused, "expected true or false");
     p->paused = paused && paused->kind == NODE_BOOL && paused->boolean;
@@ -81,7 +83,8 @@ static Node *spec_node(Arena *a, const MachineConfigPool *p)
         return node_copy(a, node_get(p->node, "spec"));
     Node *spec = node_new(a, NODE_OBJECT);
     node_set(a, spec, "machineConfigSelector", selector_node(a, MACHINE_CONFIG_ROLE_LABEL, p->name));
-    node_set(a, spec, "nodeSelector", selector_node(a, arena_printf(a, "node-role.kubernetes.io/%s", p->name), ""));
+    node_set(a, spec, "nodeSelector",
+             selector_node(a, arena_printf(a, "node-role.kubernetes.io/%s", p->name), ""));
     return spec;
 }
 

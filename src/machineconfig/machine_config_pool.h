@@ -14,5 +14,6 @@ bool machine_config_pool_is(const Node *document);
 int machine_config_pool_read(Arena *a, const Node *document, MachineConfigPool **ret, Report *r);
 /* The pool that takes the MachineConfigs whose role is its name. */
 MachineConfigPool *machine_config_pool_of_role(Arena *a, const char *role);
-/* The object that a machine config server in bootstrap mode looks up: status.configuration names `rendered`. */
+/* The object that a machine config server in bootstrap mode looks up: status.configuration names `rendered`.
+ */
 Node *machine_config_pool_to_node(Arena *a, const MachineConfigPool *p, const char *rendered);

@@ -1,9 +1,9 @@
-/* Pick by the pool's selector, sort, merge, validate, name. The name is a digest of the whole spec as canonical
- * JSON, so equal names mean equal content; SHA-256 cut to the 32 digits that names have always had (MD5, which
- * others use, is not to be had on a FIPS machine).
- * Two things are done to each config before it is merged, so that nothing leaks from a covered entry into the
- * one that covers it: contents given anew replace the former contents whole (compression and hash with them), and
- * files overwrite what the OS image has at their path unless they say otherwise. */
+/* Pick by the pool's selector, sort, merge, validate, name. The name is a digest of the whole spec as
+ * canonical JSON, so equal names mean equal content; SHA-256 cut to the 32 digits that names have always had
+ * (MD5, which others use, is not to be had on a FIPS machine). Two things are done to each config before it
+ * is merged, so that nothing leaks from a covered entry into the one that covers it: contents given anew
+ * replace the former contents whole (compression and hash with them), and files overwrite what the OS image
+ * has at their path unless they say otherwise. */
 #include "machineconfig/rendered_config.h"
 
 #include <string.h>
@@ -59,20 +59,20 @@ static IgnList copy_files(Arena *a, const IgnList *files)
 
 static void overwrite_by_default(IgnConfig *c)
 {
-    IGN_EACH (IgnFile, f, c->storage.files)
-        if (f->contents.source && f->base.overwrite == BOOL_UNSET)
-            f->base.overwrite = BOOL_TRUE;
+    IGN_EACH(IgnFile, f, c->storage.files)
+    if (f->contents.source && f->base.overwrite == BOOL_UNSET)
+        f->base.overwrite = BOOL_TRUE;
 }
 
 static void forget_covered_contents(IgnConfig *parent, const IgnConfig *child)
 {
     _cleanup_map_ Map given = MAP_INIT;
-    IGN_EACH (IgnFile, f, child->storage.files)
-        if (f->contents.source)
-            map_put(&given, f->base.path, f);
-    IGN_EACH (IgnFile, f, parent->storage.files)
-        if (map_has(&given, f->base.path))
-            f->contents = (IgnResource){0};
+    IGN_EACH(IgnFile, f, child->storage.files)
+    if (f->contents.source)
+        map_put(&given, f->base.path, f);
+    IGN_EACH(IgnFile, f, parent->storage.files)
+    if (map_has(&given, f->base.path))
+        f->contents = (IgnResource){0};
 }
 
 static IgnConfig *merge_configs(Arena *a, const RenderedConfig *rc)
@@ -133,9 +133,10 @@ static bool refuse_combinations(const MachineConfig *m, const MachineConfigPool 
 {
     for (size_t i = 0; i < m->n_extensions && m->kernel_type; i++)
         if (!strcmp(m->extensions[i], "kernel-devel")) {
-            report_add(r, SEVERITY_ERROR, NULL, pool->node,
-                       "pool '%s': extension kernel-devel of one MachineConfig meets kernel type '%s' of another",
-                       pool->name, m->kernel_type);
+            report_add(
+                r, SEVERITY_ERROR, NULL, pool->node,
+                "pool '%s': extension kernel-devel of one MachineConfig meets kernel type '%s' of another",
+                pool->name, m->kernel_type);
             return true;
         }
     return false;
@@ -153,8 +154,8 @@ static int name_it(Arena *a, const MachineConfigPool *pool, RenderedConfig *rc, 
     }
     if (json.len > MACHINE_CONFIG_SIZE_MAX / 10 * 8)
         report_add(r, SEVERITY_WARNING, NULL, pool->node,
-                   "pool '%s': the rendered config has %zu bytes of the %u that are allowed", pool->name, json.len,
-                   MACHINE_CONFIG_SIZE_MAX);
+                   "pool '%s': the rendered config has %zu bytes of the %u that are allowed", pool->name,
+                   json.len, MACHINE_CONFIG_SIZE_MAX);
     char hex[2 * DIGEST_SIZE_MAX + 1];
     Error e = ERROR_INIT;
     int k = digest_hex(DIGEST_SHA256, json.data, json.len, hex, &e);
@@ -175,7 +176,8 @@ int rendered_config_make(Arena *a, const RenderInput *in, RenderedConfig **ret, 
     pick_sources(a, in, rc);
     if (!rc->n_sources) {
         report_add(r, SEVERITY_ERROR, NULL, in->pool->node,
-                   "no MachineConfigs found for pool '%s': none has the labels that it selects", in->pool->name);
+                   "no MachineConfigs found for pool '%s': none has the labels that it selects",
+                   in->pool->name);
         return -ENOENT;
     }
     if (refuse_same_names(rc, r))
@@ -202,9 +204,9 @@ int rendered_config_make(Arena *a, const RenderInput *in, RenderedConfig **ret, 
 
 static const Node *find_dropin(const IgnUnit *u, const char *name)
 {
-    IGN_EACH (IgnDropin, d, u->dropins)
-        if (!strcmp(d->name, name))
-            return d->node;
+    IGN_EACH(IgnDropin, d, u->dropins)
+    if (!strcmp(d->name, name))
+        return d->node;
     return NULL;
 }
 
@@ -212,31 +214,31 @@ static const Node *find_unit(const IgnConfig *c, const char *what)
 {
     const char *slash = strchr(what, '/');
     size_t n = slash ? (size_t)(slash - what) : strlen(what);
-    IGN_EACH (IgnUnit, u, c->systemd.units)
-        if (strlen(u->name) == n && !memcmp(u->name, what, n))
-            return slash ? find_dropin(u, slash + 1) : u->node;
+    IGN_EACH(IgnUnit, u, c->systemd.units)
+    if (strlen(u->name) == n && !memcmp(u->name, what, n))
+        return slash ? find_dropin(u, slash + 1) : u->node;
     return NULL;
 }
 
 static const Node *find_path(const IgnConfig *c, const char *path)
 {
-    IGN_EACH (IgnFile, f, c->storage.files)
-        if (!strcmp(f->base.path, path))
-            return f->base.node;
-    IGN_EACH (IgnDirectory, d, c->storage.directories)
-        if (!strcmp(d->base.path, path))
-            return d->base.node;
-    IGN_EACH (IgnLink, l, c->storage.links)
-        if (!strcmp(l->base.path, path))
-            return l->base.node;
+    IGN_EACH(IgnFile, f, c->storage.files)
+    if (!strcmp(f->base.path, path))
+        return f->base.node;
+    IGN_EACH(IgnDirectory, d, c->storage.directories)
+    if (!strcmp(d->base.path, path))
+        return d->base.node;
+    IGN_EACH(IgnLink, l, c->storage.links)
+    if (!strcmp(l->base.path, path))
+        return l->base.node;
     return NULL;
 }
 
 static const Node *find_user(const IgnConfig *c, const char *name)
 {
-    IGN_EACH (IgnUser, u, c->passwd.users)
-        if (!strcmp(u->name, name))
-            return u->node;
+    IGN_EACH(IgnUser, u, c->passwd.users)
+    if (!strcmp(u->name, name))
+        return u->node;
     return NULL;
 }
 
@@ -249,8 +251,8 @@ static const Node *find_thing(const IgnConfig *c, const char *what)
     return !strncmp(what, "user:", 5) ? find_user(c, what + 5) : find_unit(c, what);
 }
 
-size_t rendered_config_explain(Arena *a, const RenderedConfig *rc, const char *what, const MachineConfig ***ret,
-                               const Node ***ret_at)
+size_t rendered_config_explain(Arena *a, const RenderedConfig *rc, const char *what,
+                               const MachineConfig ***ret, const Node ***ret_at)
 {
     size_t n = 0;
     *ret = ARENA_ARRAY(a, const MachineConfig *, rc->n_sources);
