@@ -21,3 +21,6 @@ int ign_config_parse_newest(Arena *a, const Source *source, IgnParse flags, IgnC
 
 /* The fields of its version, in schema order, unset ones left out. */
 Node *ign_config_to_node(Arena *a, const IgnConfig *c);
+/* The form that the tools of spec 2.x print: objects that they hold by value are there even when empty
+ * ("networkd":{}, "timeouts":{}, "verification":{} …). For 2.x configs. */
+Node *ign_config_to_node_v2_full(Arena *a, const IgnConfig *c);
