@@ -40,7 +40,7 @@ int gate_wait(Gate *g)
 void gate_answer(Gate *g, int r, const Error *e)
 {
     Answer a = {.result = r};
-    if (r < 0)
+    if (r < 0 && e)
         snprintf(a.text, sizeof(a.text), "%.500s", e->text);
     (void)!send(g->fds[1], &a, sizeof(a), MSG_NOSIGNAL);
     close(g->fds[1]);

@@ -180,7 +180,8 @@ int holder_load(const char *state, ProcessId *ret)
 
 static int join_namespaces(pid_t pid)
 {
-    static const char *const kinds[] = {"net", "uts", "pid", "mnt"}; /* mnt last: it takes /proc away */
+    static const char *const kinds[] = {"net", "uts", "ipc", "pid",
+                                        "mnt"}; /* mnt last: it takes /proc away */
     int fds[ELEMENTS(kinds)];
     char path[64];
     for (size_t i = 0; i < ELEMENTS(kinds); i++) {

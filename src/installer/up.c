@@ -1,0 +1,311 @@
+/* In order: the configs, by running `basalt create ignition-configs` as a user would; the machines' network;
+ * the bootstrap, from bootstrap.ign; the master, from the bootstrap's config server; the workers, from the
+ * master's. api-int.DOMAIN is where the chain is handed on: before each machine boots, its hosts file says
+ * who answers (the load balancer's part elsewhere). Each step is told with its duration; when one fails, all
+ * that was started is ended, and what was written stays to be looked into. */
+#include "installer/up.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "format/yaml.h"
+#include "machine/boot.h"
+#include "machine/network.h"
+
+enum { CONFIG_PORT = 22623, ANSWER_TRIES = 600, CONFIG_SIZE_MAX = 1 << 20 };
+
+typedef struct Up {
+    const UpOptions *options;
+    Arena *arena;
+    const char *state, *domain; /* state is absolute; domain: CLUSTER.BASE */
+    ProcessId holder;
+    bool own_network;
+    double started;
+    Machine *machines;
+    size_t n_machines;
+} Up;
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void tell(const Up *up, bool ok, const char *what, double seconds)
+{
+    if (!up->options->json) {
+        printf("%s %-72s %6.2f s\n", ok ? "✓" : "✗", what, seconds);
+        fflush(stdout);
+        return;
+    }
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_buf_ Buf out = BUF_INIT;
+    Node *event = node_new(a, NODE_OBJECT);
+    node_set(a, event, "ok", node_new_bool(a, ok));
+    node_set_string(a, event, "step", what);
+    node_set(a, event, "milliseconds", node_new_int(a, (int64_t)(seconds * 1000)));
+    json_write(event, JSON_COMPACT, &out);
+    puts(out.data);
+    fflush(stdout);
+}
+
+/* ---- configs ---- */
+
+static const char example[] = {
+#include "example-install-config.inc"
+    , 0};
+
+static int read_domain(Up *up, const char *path, const Buf *text, Error *e)
+{
+    Source source = {.name = path, .text = text->data, .len = text->len, .secret = true};
+    _cleanup_report_ Report report = REPORT_INIT(up->arena);
+    Node *root;
+    if (yaml_read(up->arena, &source, SEVERITY_ERROR, &root, &report) < 0)
+        return error_set(e, EINVAL, "%s is not YAML; `basalt create ignition-configs` says where", path);
+    const char *name = node_string(node_get_path(root, "metadata.name")),
+               *base = node_string(node_get(root, "baseDomain"));
+    if (!name || !base)
+        return error_set(e, EINVAL, "%s has no metadata.name or no baseDomain", path);
+    up->domain = arena_printf(up->arena, "%s.%s", name, base);
+    return 0;
+}
+
+static int write_install_config(Up *up, const char *dir, Error *e)
+{
+    _cleanup_buf_ Buf text = BUF_INIT;
+    const char *from = up->options->install_config;
+    int r = 0;
+    if (from)
+        r = file_read_at(AT_FDCWD, from, CONFIG_SIZE_MAX, &text, e);
+    else
+        buf_add_str(&text, example);
+    if (r >= 0)
+        r = read_domain(up, from ? from : "the example install config", &text, e);
+    if (r < 0)
+        return r;
+    const char *path = arena_printf(up->arena, "%s/install-config.yaml", dir);
+    r = file_write_at(AT_FDCWD, path, text.data, text.len, FILE_WRITE(.mode = 0600));
+    return r < 0 ? error_errno(e, r, "writing %s", path) : 0;
+}
+
+static int create_configs(Up *up, Error *e)
+{
+    const char *dir = arena_printf(up->arena, "%s/install", up->state);
+    int r = dir_make_all_at(AT_FDCWD, dir, 0700);
+    if (r < 0)
+        return error_errno(e, r, "making %s", dir);
+    r = write_install_config(up, dir, e);
+    if (r < 0)
+        return r;
+    double start = now_seconds();
+    _cleanup_buf_ Buf errors = BUF_INIT;
+    r = process_run(&(ProcessRun){.argv = (const char *const[]){"/proc/self/exe", "create",
+                                                                "ignition-configs", "--dir", dir, NULL},
+                                  .errors = &errors,
+                                  .timeout_sec = 120},
+                    e);
+    if (r != 0) {
+        fprintf(stderr, "%s", errors.data ? errors.data : "");
+        return r > 0 ? -EINVAL : r;
+    }
+    tell(up, true, "configs: bootstrap.ign, master.ign, worker.ign, auth/", now_seconds() - start);
+    return 0;
+}
+
+/* ---- machines ---- */
+
+static const char *address_of(Up *up, unsigned number)
+{
+    return arena_printf(up->arena, up->own_network ? "10.0.0.%u" : "127.0.22.%u", number);
+}
+
+/* Who answers for api-int: the machine before this one in the chain. */
+static const char *hosts_of(Up *up, const char *name, const char *address, const char *server)
+{
+    return arena_printf(up->arena, "127.0.0.1 localhost\n%s %s.%s %s\n%s api-int.%s api.%s\n", address, name,
+                        up->domain, name, server, up->domain, up->domain);
+}
+
+typedef struct Steps {
+    Buf text;
+} Steps;
+
+static void add_step(void *context, const char *step, double seconds)
+{
+    Steps *s = context;
+    if (seconds >= 0.0005)
+        buf_addf(&s->text, "%s%s %.0f ms", s->text.len ? ", " : "", step, seconds * 1000);
+}
+
+static int boot(Up *up, const char *name, const char *role, unsigned number, const char *server, Error *e)
+{
+    Machine *m = &up->machines[up->n_machines++];
+    const char *config = arena_printf(up->arena, "%s/install/%s.ign", up->state, role);
+    *m = (Machine){.name = name,
+                   .role = role,
+                   .address = address_of(up, number),
+                   .dir = arena_printf(up->arena, "%s/machines/%s", up->state, name)};
+    BootOptions o = {.state = up->state,
+                     .config = config,
+                     .hosts = hosts_of(up, name, m->address, server ? server : m->address),
+                     .own_network = up->own_network,
+                     .holder = &up->holder};
+    Steps steps = {.text = BUF_INIT};
+    double start = now_seconds();
+    int r = machine_boot(&o, m, add_step, &steps, e);
+    double took = now_seconds() - start;
+    if (r < 0) {
+        tell(up, false, arena_printf(up->arena, "%s: not provisioned", name), took);
+        error_wrap(e, r, "machine %s (log: %s/log)", name, m->dir);
+    } else
+        tell(up, true,
+             arena_printf(
+                 up->arena, "%s provisioned from %s: %s", name,
+                 server ? arena_printf(up->arena, "https://api-int.%s:22623/config/%s", up->domain, role)
+                        : "bootstrap.ign",
+                 steps.text.data ? steps.text.data : ""),
+             took);
+    buf_done(&steps.text);
+    return r;
+}
+
+/* Is something there that takes connections? Asked from inside the machines' network. */
+static int wait_for_server(Up *up, const Machine *m, Error *e)
+{
+    double start = now_seconds();
+    const char *probe = arena_printf(up->arena, "exec 3<>/dev/tcp/%s/%d", m->address, CONFIG_PORT);
+    const char *argv[] = {"/usr/bin/bash", "-c", arena_printf(up->arena, "(%s) 2>/dev/null", probe), NULL};
+    for (int i = 0; i < ANSWER_TRIES; i++) {
+        if (!process_id_alive(&m->init))
+            return error_set(e, ECHILD, "machine %s ended (log: %s/log)", m->name, m->dir);
+        int r = machine_enter(m, (char *const *)argv, e);
+        if (r == 0) {
+            tell(up, true, arena_printf(up->arena, "%s serves configs on port %d", m->name, CONFIG_PORT),
+                 now_seconds() - start);
+            return 0;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+    return error_set(e, ETIMEDOUT, "the config server of %s does not answer (log: %s/log)", m->name, m->dir);
+}
+
+static int start_network(Up *up, Error *e)
+{
+    double start = now_seconds();
+    int r = network_start(up->state, &up->holder, e);
+    if (r < 0 && r != -EPERM)
+        return error_wrap(e, r, "the machines' network");
+    up->own_network = r >= 0;
+    tell(up, true,
+         up->own_network ? "network: a bridge of the machines' own, 10.0.0.0/24"
+                         : "network: namespaces are refused here, so loopback addresses 127.0.22.0/24",
+         now_seconds() - start);
+    return 0;
+}
+
+static int run_chain(Up *up, Error *e)
+{
+    int r = create_configs(up, e);
+    if (r >= 0)
+        r = machine_system_make(up->state, e);
+    if (r >= 0)
+        r = start_network(up, e);
+    if (r >= 0)
+        r = boot(up, "bootstrap", "bootstrap", 2, NULL, e);
+    if (r >= 0)
+        r = wait_for_server(up, &up->machines[0], e);
+    if (r >= 0)
+        r = boot(up, "master-0", "master", 10, address_of(up, 2), e);
+    if (r >= 0)
+        r = wait_for_server(up, &up->machines[1], e);
+    for (unsigned i = 0; r >= 0 && i < up->options->workers; i++)
+        r = boot(up, arena_printf(up->arena, "worker-%u", i), "worker", 20 + i, address_of(up, 10), e);
+    return r;
+}
+
+static void print_next(const Up *up)
+{
+    if (up->options->json)
+        return;
+    printf("\n%zu machines in %.1f s. Try:\n"
+           "  basalt machine list --state %s\n"
+           "  basalt machine shell worker-0 --state %s\n"
+           "  basalt machine log bootstrap --state %s\n"
+           "  basalt down --state %s\n",
+           up->n_machines, now_seconds() - up->started, up->state, up->state, up->state, up->state);
+}
+
+static void end_processes(Arena *a, const char *state)
+{
+    Machine *machines;
+    size_t n;
+    ProcessId holder;
+    if (machine_list(a, state, &machines, &n, NULL) >= 0)
+        for (size_t i = 0; i < n; i++)
+            process_id_kill(&machines[i].init);
+    if (holder_load(state, &holder) >= 0)
+        process_id_kill(&holder);
+}
+
+static int refuse_running(Up *up, Error *e)
+{
+    Machine *machines;
+    size_t n;
+    int r = machine_list(up->arena, up->state, &machines, &n, e);
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        if (process_id_alive(&machines[i].init))
+            return error_set(e, EEXIST, "machines run in %s; end them with: basalt down --state %s",
+                             up->state, up->state);
+    return r < 0 ? r : up_undo(up->state, e); /* what an interrupted run left */
+}
+
+int up_run(const UpOptions *o, Error *e)
+{
+    if (geteuid() != 0)
+        return error_set(e, EPERM, "machines need namespaces and mounts: run this as root");
+    _cleanup_arena_ Arena *arena = arena_new();
+    Up up = {.options = o, .arena = arena, .started = now_seconds()};
+    up.machines = ARENA_ARRAY(arena, Machine, o->workers + 2);
+    _cleanup_free_ char *state = NULL;
+    int r = dir_make_all_at(AT_FDCWD, o->state, 0700);
+    if (r < 0 || !(state = realpath(o->state, NULL)))
+        return error_errno(e, r < 0 ? r : -errno, "making %s", o->state);
+    up.state = state;
+    r = refuse_running(&up, e);
+    if (r >= 0 && (r = dir_make_all_at(AT_FDCWD, state, 0700)) < 0)
+        return error_errno(e, r, "making %s", state);
+    if (r >= 0 && file_write_at(AT_FDCWD, arena_printf(arena, "%s/.basalt-up", state), "", 0,
+                                FILE_WRITE(.mode = 0600)) < 0)
+        r = error_set(e, EIO, "cannot write to %s", state);
+    if (r >= 0)
+        r = run_chain(&up, e);
+    if (r < 0)
+        end_processes(arena, state);
+    else
+        print_next(&up);
+    return r < 0 ? r : 0;
+}
+
+int up_undo(const char *state, Error *e)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    struct stat st;
+    if (stat(state, &st) < 0)
+        return errno == ENOENT ? 0 : error_errno(e, -errno, "%s", state);
+    /* Only what `up` made is ever removed. */
+    if (access(arena_printf(a, "%s/.basalt-up", state), F_OK) < 0)
+        return rmdir(state) == 0
+                   ? 0
+                   : error_set(e, ENOTEMPTY, "%s was not made by basalt up; it stays as it is", state);
+    end_processes(a, state);
+    int r = tree_remove_at(AT_FDCWD, state);
+    return r < 0 ? error_errno(e, r, "removing %s", state) : 1;
+}

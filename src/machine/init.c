@@ -1,0 +1,157 @@
+/* Enabled is what /etc/systemd/system-preset/20-ignition.preset enables, and what an enabled unit Wants= or
+ * Requires=. ExecStart lines are split at white space, quotes respected; specifiers and the rest of systemd's
+ * language are not for this init. It reaps everything, as process 1 must, and ends when it is killed. */
+#include "machine/init.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/file.h"
+
+enum { UNITS_MAX = 64, ARGUMENTS_MAX = 64, UNIT_SIZE_MAX = 1 << 20 };
+#define UNIT_DIR "/etc/systemd/system"
+#define PRESET   "/etc/systemd/system-preset/20-ignition.preset"
+
+typedef struct Service {
+    const char *name;
+    char *argv[ARGUMENTS_MAX + 1];
+    bool restart;
+    pid_t pid;
+} Service;
+
+typedef struct Init {
+    Arena *arena;
+    Service services[UNITS_MAX];
+    size_t n;
+} Init;
+
+static bool known(const Init *init, const char *name)
+{
+    for (size_t i = 0; i < init->n; i++)
+        if (!strcmp(init->services[i].name, name))
+            return true;
+    return false;
+}
+
+static void split_command(Arena *a, const char *text, char **argv)
+{
+    char *copy = arena_strdup(a, text + strspn(text, "-@+!:")), *p = copy;
+    size_t n = 0;
+    while (n < ARGUMENTS_MAX) {
+        p += strspn(p, " \t");
+        if (!*p)
+            break;
+        char quote = *p == '"' || *p == '\'' ? *p++ : 0;
+        argv[n++] = p;
+        p += quote ? strcspn(p, (char[]){quote, 0}) : strcspn(p, " \t");
+        if (*p)
+            *p++ = '\0';
+    }
+}
+
+static void add_unit(Init *init, const char *name);
+
+static void add_units(Init *init, char *names)
+{
+    char *save = NULL;
+    for (char *name = strtok_r(names, " \t", &save); name; name = strtok_r(NULL, " \t", &save))
+        add_unit(init, name);
+}
+
+static void take_line(Init *init, Service *s, char *line)
+{
+    static const char wants[] = "Wants=", requires[] = "Requires=", start[] = "ExecStart=",
+                      restart[] = "Restart=";
+    if (!strncmp(line, wants, sizeof(wants) - 1))
+        add_units(init, line + sizeof(wants) - 1);
+    else if (!strncmp(line, requires, sizeof(requires) - 1))
+        add_units(init, line + sizeof(requires) - 1);
+    else if (!strncmp(line, start, sizeof(start) - 1))
+        split_command(init->arena, line + sizeof(start) - 1, s->argv);
+    else if (!strncmp(line, restart, sizeof(restart) - 1))
+        s->restart = strcmp(line + sizeof(restart) - 1, "no") != 0;
+}
+
+static void add_unit(Init *init, const char *name)
+{
+    _cleanup_buf_ Buf text = BUF_INIT;
+    const char *dot = strrchr(name, '.');
+    if (init->n == UNITS_MAX || strchr(name, '/') || !dot || strcmp(dot, ".service") || known(init, name))
+        return;
+    if (file_read_at(AT_FDCWD, arena_printf(init->arena, UNIT_DIR "/%s", name), UNIT_SIZE_MAX, &text, NULL) <
+        0)
+        return;
+    Service *s = &init->services[init->n++];
+    *s = (Service){.name = arena_strdup(init->arena, name)};
+    char *save = NULL;
+    for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        take_line(init, s, line);
+}
+
+static void add_enabled(Init *init)
+{
+    _cleanup_buf_ Buf text = BUF_INIT;
+    if (file_read_at(AT_FDCWD, PRESET, UNIT_SIZE_MAX, &text, NULL) < 0)
+        return;
+    char *save = NULL;
+    for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        if (!strncmp(line, "enable ", 7))
+            add_units(init, line + 7);
+}
+
+static void start(Service *s)
+{
+    s->pid = 0;
+    if (!s->argv[0])
+        return;
+    if (access(s->argv[0], X_OK) < 0) {
+        dprintf(STDERR_FILENO, "init: %s: %s is not on this machine\n", s->name, s->argv[0]);
+        return;
+    }
+    dprintf(STDERR_FILENO, "init: starting %s\n", s->name);
+    s->pid = fork();
+    if (s->pid == 0) {
+        setsid();
+        execv(s->argv[0], s->argv);
+        _exit(127);
+    }
+}
+
+static void ended(Init *init, pid_t pid, int status)
+{
+    for (size_t i = 0; i < init->n; i++) {
+        Service *s = &init->services[i];
+        if (s->pid != pid)
+            continue;
+        bool failed = !WIFEXITED(status) || WEXITSTATUS(status);
+        dprintf(STDERR_FILENO, "init: %s %s\n", s->name, failed ? "failed" : "is done");
+        s->pid = 0;
+        if (failed && s->restart) {
+            nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+            start(s);
+        }
+    }
+}
+
+void init_run(void)
+{
+    Init init = {.arena = arena_new()};
+    clearenv();
+    setenv("PATH", "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin", 1);
+    setenv("HOME", "/root", 1);
+    add_enabled(&init);
+    for (size_t i = 0; i < init.n; i++)
+        start(&init.services[i]);
+    for (;;) {
+        int status;
+        pid_t pid = wait(&status);
+        if (pid > 0)
+            ended(&init, pid, status);
+        else
+            pause();
+    }
+}

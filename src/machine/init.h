@@ -1,0 +1,7 @@
+#pragma once
+/* Process 1 of a directory machine. It starts what the provisioned root enables, as far as that needs nothing
+ * of systemd: services with ExecStart, in the order of their names, restarted when they say Restart=always or
+ * on-failure. A unit whose program is not on the machine is named in the log and left alone. */
+#include "base/cleanup.h"
+
+_noreturn_ void init_run(void);
