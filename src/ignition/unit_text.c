@@ -133,8 +133,9 @@ static int reader_option(Reader *r, Error *e)
         buf_add_char(&value, '\n');
     }
     *r->tail = ARENA_NEW(r->arena, UnitOption);
-    **r->tail = (UnitOption){
-        .section = r->section, .name = name, .value = trim(arena_memdup(r->arena, value.data, value.len))};
+    **r->tail = (UnitOption){.section = r->section,
+                             .name = name,
+                             .value = trim(arena_memdup(r->arena, value.data ?: "", value.len))};
     r->tail = &(*r->tail)->next;
     return 0;
 }
