@@ -1,0 +1,402 @@
+/* Groups, then users, in the order of the config: make or change or delete; give the home directories that
+ * the mount stage made to their owner; set the password; write the ssh keys.
+ *
+ * The tools are the authority on passwd, group and shadow files; this file only decides which one is called
+ * with what. The keys are written with the file system ids of the user, so that a home the user controls
+ * gives access to nothing that the user could not reach; directories 0700, the file 0600 and whole. */
+#include "provision/users.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/process.h"
+
+enum { DATABASE_MAX = 16 << 20 };
+#define KEYS_MESSAGE_ID "225067b87bbd4a0cb6ab151f82fa364b"
+
+/* ---- looking up ---- */
+
+/* Takes the next field off a line of a database; fields are separated by colons. */
+static char *field_next(char **line)
+{
+    char *field = *line ? *line : (char *)"", *colon = strchr(field, ':');
+    if (colon)
+        *colon++ = '\0';
+    *line = colon;
+    return field;
+}
+
+static bool id_parse(const char *text, uint32_t *ret)
+{
+    char *end;
+    errno = 0;
+    unsigned long v = strtoul(text, &end, 10);
+    if (errno || !*text || *end || *text == '-' || v >= UINT32_MAX)
+        return false;
+    *ret = v;
+    return true;
+}
+
+static bool entry_parse(Arena *a, char *line, bool group, const char *name, UserEntry *ret)
+{
+    const char *found = field_next(&line);
+    if (strcmp(found, name) != 0)
+        return false;
+    UserEntry u = {.name = arena_strdup(a, found)};
+    field_next(&line); /* password */
+    if (group) {
+        if (!id_parse(field_next(&line), &u.gid))
+            return false;
+    } else {
+        if (!id_parse(field_next(&line), &u.uid) || !id_parse(field_next(&line), &u.gid))
+            return false;
+        field_next(&line); /* comment */
+        u.home = arena_strdup(a, field_next(&line));
+    }
+    *ret = u;
+    return true;
+}
+
+/* /etc first, then where image-based systems keep the accounts of the image. */
+static int database_find(int root, Arena *a, bool group, const char *name, UserEntry *ret, Error *e)
+{
+    static const char *const paths[2][2] = {{"/etc/passwd", "/usr/lib/passwd"},
+                                            {"/etc/group", "/usr/lib/group"}};
+    for (size_t i = 0; i < 2; i++) {
+        _cleanup_buf_ Buf text = BUF_INIT;
+        int r = root_read(root, paths[group][i], DATABASE_MAX, &text);
+        if (r == -ENOENT)
+            continue;
+        if (r < 0)
+            return error_errno(e, r, "%s of the root", paths[group][i]);
+        for (char *line = text.data, *next; line && *line; line = next) {
+            next = strchr(line, '\n');
+            if (next)
+                *next++ = '\0';
+            if (entry_parse(a, line, group, name, ret))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+int user_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
+{
+    return database_find(root, a, false, name, ret, e);
+}
+
+int group_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
+{
+    return database_find(root, a, true, name, ret, e);
+}
+
+/* ---- commands ---- */
+
+static void add(StringList *l, const char *option, const char *value)
+{
+    string_list_add(l, option);
+    if (value)
+        string_list_add(l, value);
+}
+
+static void add_if_set(StringList *l, const char *option, const char *value)
+{
+    if (value && *value)
+        add(l, option, value);
+}
+
+static void add_if_true(StringList *l, const char *option, OptBool b)
+{
+    if (b == BOOL_TRUE)
+        add(l, option, NULL);
+}
+
+static const char *joined(Arena *a, const IgnList *list, const char *between)
+{
+    _cleanup_buf_ Buf b = BUF_INIT;
+    for (size_t i = 0; i < list->n; i++) {
+        if (i)
+            buf_add_str(&b, between);
+        buf_add_str(&b, IGN_STRING_AT(*list, i));
+    }
+    return arena_strdup(a, b.data ? b.data : "");
+}
+
+/* An empty hash must not mean "no password needed". */
+static const char *password_or_locked(const char *hash)
+{
+    return hash && *hash ? hash : "*";
+}
+
+bool user_command(Arena *a, const char *root_path, const IgnUser *u, bool exists, StringList *l)
+{
+    if (u->should_exist == BOOL_FALSE) {
+        if (!exists)
+            return false;
+        add(l, "userdel", "--remove");
+        add(l, "--root", root_path);
+        add(l, u->name, NULL);
+        return true;
+    }
+    add(l, exists ? "usermod" : "useradd", "--root");
+    add(l, root_path, NULL);
+    if (exists) {
+        if (u->home_dir && *u->home_dir) {
+            add(l, "--home", u->home_dir);
+            add(l, "--move-home", NULL);
+        }
+    } else {
+        add_if_set(l, "--home-dir", u->home_dir);
+        add(l, u->no_create_home == BOOL_TRUE ? "--no-create-home" : "--create-home", NULL);
+        add_if_true(l, "--no-user-group", u->no_user_group);
+        add_if_true(l, "--system", u->system);
+        add_if_true(l, "--no-log-init", u->no_log_init);
+    }
+    if (u->password_hash || !exists)
+        add(l, "--password", password_or_locked(u->password_hash));
+    if (u->uid.set)
+        add(l, "--uid", arena_printf(a, "%" PRIi64, u->uid.value));
+    add_if_set(l, "--comment", u->gecos);
+    add_if_set(l, "--gid", u->primary_group);
+    if (u->groups.n)
+        add(l, "--groups", joined(a, &u->groups, ","));
+    add_if_set(l, "--shell", u->shell);
+    add(l, u->name, NULL);
+    return true;
+}
+
+bool group_command(Arena *a, const char *root_path, const IgnGroup *g, bool exists, StringList *l)
+{
+    if (g->should_exist == BOOL_FALSE) {
+        if (!exists)
+            return false;
+        add(l, "groupdel", "--root");
+        add(l, root_path, g->name);
+        return true;
+    }
+    add(l, exists ? "groupmod" : "groupadd", "--root");
+    add(l, root_path, NULL);
+    if (g->gid.set)
+        add(l, "--gid", arena_printf(a, "%" PRIi64, g->gid.value));
+    add_if_set(l, "--password", g->password_hash);
+    if (!exists)
+        add_if_true(l, "--system", g->system);
+    add(l, g->name, NULL);
+    return true;
+}
+
+static int step(const UsersOptions *o, const char *what)
+{
+    return o->hooks ? o->hooks->step(o->hooks->context, what) : 0;
+}
+
+static int run(const UsersOptions *o, StringList *l, Error *e)
+{
+    int r = step(o, l->items[0]);
+    if (r < 0)
+        return r;
+    string_list_add(l, NULL);
+    _cleanup_buf_ Buf output = BUF_INIT;
+    r = process_run(&(ProcessRun){.argv = l->items, .output = &output}, e);
+    return r > 0 ? -EIO : r;
+}
+
+/* ---- one group, one user ---- */
+
+static int failed(int r, const char *what, const char *name, const Node *at, Error *e)
+{
+    if (e && !e->code)
+        error_errno(e, r, "interrupted");
+    error_wrap(e, r, "%s \"%s\"", what, name);
+    return at && at->source && at->line ? error_wrap(e, r, "%s:%u:%u", at->source->name, at->line, at->column)
+                                        : r;
+}
+
+static int group_ensure(const StageContext *c, const UsersOptions *o, const IgnGroup *g, Error *e)
+{
+    UserEntry there;
+    _cleanup_(string_list_done)
+    StringList l = {0};
+    int r = group_find(c->root, c->arena, g->name, &there, e);
+    if (r >= 0 && group_command(c->arena, c->root_path, g, r > 0, &l))
+        r = run(o, &l, e);
+    return r < 0 ? failed(r, "group", g->name, g->node, e) : 0;
+}
+
+/* Home directories, and what lies in them, that were made as mount points. */
+static int homes_give(const StageContext *c, const UserEntry *u, Error *e)
+{
+    size_t n = strlen(u->home);
+    for (size_t i = 0; i < c->state->n_notated_directories; i++) {
+        const char *dir = c->state->notated_directories[i];
+        if (strncmp(dir, u->home, n) != 0 || (dir[n] && dir[n] != '/'))
+            continue;
+        _cleanup_close_ int fd = root_openat(c->root, dir, O_RDONLY | O_DIRECTORY, 0);
+        if (fd < 0)
+            return error_errno(e, fd, "%s", dir);
+        if (fchown(fd, u->uid, u->gid) < 0 || fchmod(fd, 0700) < 0)
+            return error_errno(e, -errno, "giving %s to %s", dir, u->name);
+    }
+    return 0;
+}
+
+static int password_set(const StageContext *c, const UsersOptions *o, const IgnUser *u, Error *e)
+{
+    if (!u->password_hash)
+        return 0;
+    _cleanup_(string_list_done)
+    StringList l = {0};
+    add(&l, "usermod", "--root");
+    add(&l, c->root_path, "--password");
+    add(&l, password_or_locked(u->password_hash), u->name);
+    return run(o, &l, e);
+}
+
+/* ---- ssh keys ---- */
+
+/* Opens the directory by its path in the root; missing components are made by whoever the thread acts as. */
+static int directory_make_private(int root, const char *path)
+{
+    _cleanup_free_ char *copy = strdup(path);
+    if (!copy)
+        return -ENOMEM;
+    int fd = root_openat(root, "/", O_PATH | O_DIRECTORY, 0);
+    for (char *p = copy; fd >= 0;) {
+        p += strspn(p, "/");
+        if (!*p)
+            break;
+        p += strcspn(p, "/");
+        char kept = *p;
+        *p = '\0';
+        int next = root_openat(root, copy, O_PATH | O_DIRECTORY, 0);
+        if (next == -ENOENT) {
+            const char *name = strrchr(copy, '/') + 1;
+            next = mkdirat(fd, name, 0700) < 0 ? -errno : root_openat(root, copy, O_PATH | O_DIRECTORY, 0);
+        }
+        close(fd);
+        fd = next;
+        *p = kept;
+    }
+    return fd;
+}
+
+static int keys_write_as(int root, const char *dir_path, const char *name, const char *text, Error *e)
+{
+    _cleanup_close_ int dir = directory_make_private(root, dir_path);
+    if (dir < 0)
+        return error_errno(e, dir, "making %s", dir_path);
+    const FileWrite how = {.mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
+    int r = file_write_at(dir, name, text, strlen(text), &how);
+    return r < 0 ? error_errno(e, r, "writing %s/%s", dir_path, name) : 0;
+}
+
+static int keys_write(const StageContext *c, const UsersOptions *o, const IgnUser *u, const UserEntry *there,
+                      Error *e)
+{
+    if (!u->ssh_authorized_keys.n)
+        return 0;
+    const char *home = *there->home == '/' ? there->home : "/";
+    const char *dir = arena_printf(c->arena, "%s/.ssh%s", strcmp(home, "/") == 0 ? "" : home,
+                                   o->keys_fragment ? "/authorized_keys.d" : "");
+    const char *name = o->keys_fragment ? "ignition" : "authorized_keys";
+    const char *keys = joined(c->arena, &u->ssh_authorized_keys, "\n");
+    size_t n = strlen(keys);
+    const char *text = n && keys[n - 1] == '\n' ? keys : arena_printf(c->arena, "%s\n", keys);
+    int r = step(o, "ssh keys");
+    if (r < 0)
+        return r;
+
+    gid_t gid = setfsgid(there->gid);
+    uid_t uid = setfsuid(there->uid);
+    if ((uid_t)setfsuid(-1) != there->uid || (gid_t)setfsgid(-1) != there->gid)
+        r = error_set(e, EPERM, "acting as uid %u gid %u", there->uid, there->gid);
+    else
+        r = keys_write_as(c->root, dir, name, text, e);
+    (void)setfsuid(uid);
+    (void)setfsgid(gid);
+    if (r < 0)
+        return r;
+    const char *path = arena_printf(c->arena, "%s/%s", dir, name);
+    _cleanup_close_ int fd = root_openat(c->root, path, O_RDONLY | O_NOFOLLOW, 0);
+    if (fd < 0 || fsync(fd) < 0)
+        return error_errno(e, fd < 0 ? fd : -errno, "syncing %s", path);
+    const char *where = arena_printf(c->arena, "%s%s", c->root_path, path);
+    const LogField fields[] = {{"MESSAGE_ID", KEYS_MESSAGE_ID},
+                               {"IGNITION_USER_NAME", u->name},
+                               {"IGNITION_PATH", where},
+                               {NULL, NULL}};
+    log_structured(LOG_LEVEL_INFO, fields, "wrote ssh authorized keys file for user: %s", u->name);
+    return 0;
+}
+
+static int user_ensure(const StageContext *c, const UsersOptions *o, const IgnUser *u, Error *e)
+{
+    UserEntry there;
+    _cleanup_(string_list_done)
+    StringList l = {0};
+    int r = user_find(c->root, c->arena, u->name, &there, e);
+    if (r >= 0 && user_command(c->arena, c->root_path, u, r > 0, &l))
+        r = run(o, &l, e);
+    if (r < 0)
+        return failed(r, "user", u->name, u->node, e);
+    if (u->should_exist == BOOL_FALSE)
+        return 0;
+    r = user_find(c->root, c->arena, u->name, &there, e);
+    if (r == 0 && (u->ssh_authorized_keys.n || u->no_create_home != BOOL_TRUE))
+        r = error_set(e, ENOENT, "the tools did not make it");
+    else if (r > 0 && u->no_create_home != BOOL_TRUE)
+        r = homes_give(c, &there, e);
+    if (r >= 0)
+        r = password_set(c, o, u, e);
+    if (r >= 0 && u->ssh_authorized_keys.n)
+        r = keys_write(c, o, u, &there, e);
+    if (r < 0)
+        return failed(r, "user", u->name, u->node, e);
+    if (u->no_create_home != BOOL_TRUE)
+        string_list_add(o->relabel, there.home);
+    return 0;
+}
+
+/* The databases and what the tools leave beside them. */
+static int relabel_databases(const StageContext *c, const UsersOptions *o, Error *e)
+{
+    static const char *const prefixes[] = {"passwd", "group",  "shadow",   "gshadow",
+                                           "subuid", "subgid", ".pwd.lock"};
+    int fd = root_openat(c->root, "/etc", O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -ENOENT)
+        return 0;
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d)
+        return error_errno(e, fd < 0 ? fd : -errno, "reading /etc of the root");
+    for (struct dirent *entry; (entry = readdir(d));)
+        for (size_t i = 0; i < ELEMENTS(prefixes); i++)
+            if (strncmp(entry->d_name, prefixes[i], strlen(prefixes[i])) == 0) {
+                string_list_add(o->relabel, arena_printf(c->arena, "/etc/%s", entry->d_name));
+                break;
+            }
+    return 0;
+}
+
+int users_apply(const StageContext *c, const UsersOptions *o, Error *e)
+{
+    const IgnPasswd *p = &c->config->passwd;
+    IGN_EACH(IgnGroup, g, p->groups)
+    {
+        int r = group_ensure(c, o, g, e);
+        if (r < 0)
+            return r;
+    }
+    IGN_EACH(IgnUser, u, p->users)
+    {
+        int r = user_ensure(c, o, u, e);
+        if (r < 0)
+            return r;
+    }
+    return p->groups.n || p->users.n ? relabel_databases(c, o, e) : 0;
+}
