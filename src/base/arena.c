@@ -5,7 +5,7 @@
 #include <stdalign.h>
 #include <string.h>
 
-#define FIRST_BLOCK ((size_t)4 << 10)
+#define FIRST_BLOCK   ((size_t)4 << 10)
 #define LARGEST_BLOCK ((size_t)256 << 10)
 
 typedef struct Block {

@@ -21,5 +21,5 @@ char *arena_strdup(Arena *a, const char *s);                 /* NULL gives NULL 
 char *arena_printf(Arena *a, const char *format, ...) _printf_(2, 3);
 size_t arena_used(const Arena *a); /* bytes handed out, for tests and limits */
 
-#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_alloc((a), sizeof(type) * (n)))

@@ -10,12 +10,12 @@ typedef struct Buf {
     size_t len, size;
 } Buf;
 
-#define BUF_INIT ((Buf){0})
+#define BUF_INIT      ((Buf){0})
 #define _cleanup_buf_ _cleanup_(buf_done)
 
 void buf_done(Buf *b);
-void buf_done_secret(Buf *b); /* overwrites before freeing */
-char *buf_take(Buf *b);       /* the caller frees; never NULL */
+void buf_done_secret(Buf *b);           /* overwrites before freeing */
+char *buf_take(Buf *b);                 /* the caller frees; never NULL */
 char *buf_reserve(Buf *b, size_t more); /* room for `more` bytes after len; returns where they go */
 void buf_add(Buf *b, const void *data, size_t n);
 void buf_add_str(Buf *b, const char *s);

@@ -35,16 +35,16 @@ typedef struct Option {
 
 typedef struct Verb {
     const char *name, *arguments, *help;
-    const Option *options; /* its own, beside the program's; NULL: none */
+    const Option *options;             /* its own, beside the program's; NULL: none */
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
-    const struct Verb *verbs; /* a verb of verbs, such as `create`; run is then NULL */
-    unsigned min_args, max_args; /* positional arguments after the verb; max 0 with min 0: none */
-} Verb; /* tables end with a NULL name */
+    const struct Verb *verbs;          /* a verb of verbs, such as `create`; run is then NULL */
+    unsigned min_args, max_args;       /* positional arguments after the verb; max 0 with min 0: none */
+} Verb;                                /* tables end with a NULL name */
 
 typedef struct Program {
     const char *name, *summary, *version, *man; /* man: page to name under the usage, such as "basalt(1)" */
     const Option *options;
-    const Verb *verbs; /* NULL: a program without verbs; then run, arguments, min/max_args */
+    const Verb *verbs;                 /* NULL: a program without verbs; then run, arguments, min/max_args */
     int (*run)(int argc, char **argv); /* argv: positional arguments only */
     const char *arguments;
     unsigned min_args, max_args;

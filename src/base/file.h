@@ -1,8 +1,8 @@
 #pragma once
 /* Files, and files below a foreign root. Everything below a root goes through a directory descriptor and
  * openat2(RESOLVE_IN_ROOT): a path of the root may contain links, absolute ones too, and still never leaves
- * it. Files appear whole: temporary name beside the target, attributes, rename. All descriptors are O_CLOEXEC.
- * Paths "in a root" are given as in that root, with or without the leading slash. */
+ * it. Files appear whole: temporary name beside the target, attributes, rename. All descriptors are
+ * O_CLOEXEC. Paths "in a root" are given as in that root, with or without the leading slash. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -17,10 +17,10 @@ int file_read_fd(int fd, size_t max, Buf *ret);
 int file_write_fd(int fd, const void *data, size_t n); /* all of it, or -errno */
 
 typedef struct FileWrite {
-    mode_t mode;  /* set before the name exists */
-    uid_t uid;    /* (uid_t)-1: as created */
-    gid_t gid;    /* (gid_t)-1: as created */
-    bool sync;    /* fsync the file and its directory before returning */
+    mode_t mode;    /* set before the name exists */
+    uid_t uid;      /* (uid_t)-1: as created */
+    gid_t gid;      /* (gid_t)-1: as created */
+    bool sync;      /* fsync the file and its directory before returning */
     bool exclusive; /* -EEXIST when the name is there */
 } FileWrite;
 #define FILE_WRITE(...) (&(FileWrite){.mode = 0644, .uid = (uid_t)-1, .gid = (gid_t)-1, __VA_ARGS__})

@@ -19,7 +19,7 @@ typedef struct Map {
     size_t n, size; /* size is 0 or a power of two */
 } Map;
 
-#define MAP_INIT ((Map){0})
+#define MAP_INIT      ((Map){0})
 #define _cleanup_map_ _cleanup_(map_done)
 
 void map_done(Map *m);

@@ -12,13 +12,13 @@ typedef struct ProcessRun {
     const char *chdir;
     const void *input; /* written to stdin; without it stdin is /dev/null */
     size_t input_len;
-    Buf *output;           /* stdout, at most output_max (default 1 MiB); NULL: inherited */
-    Buf *errors;           /* stderr; NULL: kept for the error message, at most 64 KiB */
+    Buf *output; /* stdout, at most output_max (default 1 MiB); NULL: inherited */
+    Buf *errors; /* stderr; NULL: kept for the error message, at most 64 KiB */
     size_t output_max;
-    unsigned timeout_sec;  /* 0: none; then SIGTERM, after 2 s SIGKILL, -ETIMEDOUT */
-    bool inherit_stdio;    /* stdin, stdout, stderr of the caller */
+    unsigned timeout_sec; /* 0: none; then SIGTERM, after 2 s SIGKILL, -ETIMEDOUT */
+    bool inherit_stdio;   /* stdin, stdout, stderr of the caller */
 } ProcessRun;
 
-/* 0 when it exited with 0; otherwise > 0 its exit status (128 + n for signal n) or -errno when it could not be
- * started; the Error then has the command's name and the last line that it wrote to stderr. */
+/* 0 when it exited with 0; otherwise > 0 its exit status (128 + n for signal n) or -errno when it could not
+ * be started; the Error then has the command's name and the last line that it wrote to stderr. */
 int process_run(const ProcessRun *run, Error *e);
