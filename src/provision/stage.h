@@ -1,6 +1,8 @@
 #pragma once
-/* A stage of the provisioner: what it gets and the table that main.c picks from. A stage runs in a process of
- * its own; what the stages tell each other goes through the config cache and the state file. */
+/* A stage of the provisioner: what it gets and the table that engine.c picks from. A stage runs in a process
+ * of its own; what the stages tell each other goes through the config cache and the state file. */
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/error.h"
 #include "ignition/config.h"
@@ -14,14 +16,23 @@ typedef struct StageContext {
     Arena *arena;            /* of the config */
     const IgnConfig *config; /* merged, newest spec, validated */
     Fetcher *fetcher;
-    State *state;            /* written back by main.c after the stage succeeded */
+    State *state; /* written back after the stage succeeded */
+    bool live;    /* ignition-apply: no users, keys, result file or relabelling, may run again */
 } StageContext;
 
 typedef struct Stage {
     const char *name;
     int (*run)(StageContext *c, Error *e);
+    bool needs_root; /* fails without one; the others are called with root -EBADF */
 } Stage;
 extern const Stage stages[]; /* ends with a NULL name */
+const Stage *stage_find(const char *name);
 
 /* The stages, each in its own file. */
+int stage_fetch_offline_run(StageContext *c, Error *e); /* -ENETDOWN: the config needs the network */
+int stage_fetch_run(StageContext *c, Error *e);
+int stage_kargs_run(StageContext *c, Error *e);
+int stage_disks_run(StageContext *c, Error *e);
+int stage_mount_run(StageContext *c, Error *e);
 int stage_files_run(StageContext *c, Error *e);
+int stage_umount_run(StageContext *c, Error *e);

@@ -1,0 +1,139 @@
+/* Depth first: a child is rendered completely before it is merged over what stands so far, then comes the
+ * next one. The timeouts, authorities and proxies that hold for a fetch are those of the configs met up to
+ * then, the child's own included once it is there. A replacing config leaves nothing of the one that named
+ * it. Refused: a config that leads back to itself, chains deeper than CONFIG_CHAIN_DEPTH_MAX, more than
+ * CONFIG_CHAIN_TOTAL_MAX configs in all. */
+#include "provision/config_chain.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "format/data_url.h"
+#include "ignition/merge.h"
+#include "provision/config_text.h"
+
+typedef struct Chain {
+    Arena *arena;
+    Fetcher *fetcher;
+    State *state;
+    unsigned total;
+    bool merged;
+} Chain;
+
+/* The configs that led to the one in hand. */
+typedef struct Link {
+    const struct Link *up;
+    const char *source;
+    unsigned depth;
+} Link;
+
+static int render(Chain *c, const Link *link, IgnConfig *config, IgnConfig **ret, Error *e);
+
+/* As Ignition notes it: the path of the URL, which of a data: URL is nothing. */
+static const char *source_path(Arena *a, const char *source)
+{
+    const char *p = strstr(source, "://");
+
+    if (data_url_is(source) || !p)
+        return "";
+    p = strchr(p + 3, '/');
+    return p ? arena_printf(a, "%.*s", (int)strcspn(p, "?#"), p) : "";
+}
+
+static int link_check(const Chain *c, const Link *up, const char *source, Error *e)
+{
+    for (const Link *l = up; l; l = l->up)
+        if (l->source && !data_url_is(source) && strcmp(l->source, source) == 0)
+            return error_set(e, ELOOP, "the config leads back to itself");
+    if (up->depth >= CONFIG_CHAIN_DEPTH_MAX)
+        return error_set(e, ELOOP, "configs refer to configs more than %d deep", CONFIG_CHAIN_DEPTH_MAX);
+    if (c->total >= CONFIG_CHAIN_TOTAL_MAX)
+        return error_set(e, E2BIG, "the config refers to more than %d configs", CONFIG_CHAIN_TOTAL_MAX);
+    return 0;
+}
+
+static int child_fetch(Chain *c, const Link *up, const IgnResource *r, IgnConfig **ret, Error *e)
+{
+    _cleanup_(buf_done_secret)
+    Buf text = BUF_INIT;
+    const char *name = source_redacted(c->arena, r->source);
+    int k;
+
+    k = link_check(c, up, r->source, e);
+    if (k >= 0)
+        k = resource_fetch_buf(c->fetcher, r, CONFIG_CHAIN_SIZE_MAX, &text, e);
+    if (k >= 0) {
+        c->total++;
+        log_debug("fetched referenced config from %s, %zu bytes", name, text.len);
+        k = config_text_read(c->arena, name, &text, ret, e);
+    }
+    if (k == -ENODATA) {
+        /* An empty child is a broken server, not a wish for nothing. */
+        k = error_set(e, EINVAL, "not a config (empty)");
+    }
+    if (k < 0)
+        return error_wrap(e, k, "referenced config %s", name);
+    state_add_config(c->state, "user", source_path(c->arena, r->source), true);
+    return 0;
+}
+
+static int replace(Chain *c, const Link *up, const IgnResource *r, IgnConfig **ret, Error *e)
+{
+    IgnConfig *child;
+    int k = child_fetch(c, up, r, &child, e);
+
+    if (k >= 0)
+        k = fetcher_configure(c->fetcher, &child->ignition, e);
+    if (k < 0)
+        return k;
+    return render(c, &(Link){.up = up, .source = r->source, .depth = up->depth + 1}, child, ret, e);
+}
+
+static int merge(Chain *c, const Link *up, const IgnResource *r, IgnConfig **sum, Error *e)
+{
+    IgnConfig *child, *rendered;
+    int k = child_fetch(c, up, r, &child, e);
+
+    if (k < 0)
+        return k;
+    const IgnConfig *settings = ign_config_merge(c->arena, *sum, child);
+    k = fetcher_configure(c->fetcher, &settings->ignition, e);
+    if (k >= 0)
+        k = render(c, &(Link){.up = up, .source = r->source, .depth = up->depth + 1}, child, &rendered, e);
+    if (k < 0)
+        return k;
+    *sum = ign_config_merge(c->arena, *sum, rendered);
+    c->merged = true;
+    return 0;
+}
+
+static int render(Chain *c, const Link *link, IgnConfig *config, IgnConfig **ret, Error *e)
+{
+    const IgnChain *refs = &config->ignition.config;
+    IgnConfig *sum = config;
+
+    if (refs->replace.source)
+        return replace(c, link, &refs->replace, ret, e);
+    IGN_EACH(const IgnResource, r, refs->merge)
+    {
+        if (!r->source)
+            return error_set(e, EINVAL, "invalid referenced config: source is required");
+        int k = merge(c, link, r, &sum, e);
+        if (k < 0)
+            return k;
+    }
+    *ret = sum;
+    return 0;
+}
+
+int config_chain_render(Arena *a, Fetcher *f, State *s, IgnConfig *config, IgnConfig **ret, bool *ret_merged,
+                        Error *e)
+{
+    Chain c = {.arena = a, .fetcher = f, .state = s};
+    int r = render(&c, &(Link){0}, config, ret, e);
+
+    if (r < 0)
+        return r;
+    *ret_merged = c.merged;
+    return 0;
+}

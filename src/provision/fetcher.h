@@ -1,0 +1,27 @@
+#pragma once
+/* Who fetches resources: what a config says of timeouts, proxies and authorities is put here before the fetch
+ * that it holds for. One a process. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "provision/resource.h"
+
+int fetcher_new(Fetcher **ret, Error *e);
+void fetcher_free(Fetcher *f);
+DEFINE_CLEANUP(Fetcher *, fetcher_free);
+
+/* Then whatever needs a network is refused with -ENETDOWN ("resource requires networking"). */
+void fetcher_set_offline(Fetcher *f, bool offline);
+bool fetcher_offline(const Fetcher *f);
+bool source_needs_net(const char *source);
+
+/* The provider's config is fetched before any config can say how long that may take; 0: for ever. */
+int fetcher_set_total_timeout(Fetcher *f, int64_t ns, Error *e);
+/* What this config says from now on. Fetches its authorities; without any the ones of before stay. */
+int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e);
+/* Each authority as a data: URL, so that later stages need no network to trust a server. `list` is replaced.
+ */
+int fetcher_inline_authorities(Fetcher *f, Arena *a, IgnList *list, Error *e);
+
+/* A URL as messages may show it: no user, no query, and of a data: URL nothing. */
+const char *source_redacted(Arena *a, const char *source);

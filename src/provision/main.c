@@ -1,0 +1,52 @@
+/* basalt-ignition: the provisioner of the initramfs, under its own name and under those of the programs whose
+ * place it takes. Which one it is says the name it was called by; called as basalt-ignition, the first
+ * argument may be a verb. Everything else is in the programs. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "provision/program.h"
+
+static const struct {
+    const char *name, *verb;
+    int (*run)(int argc, char **argv);
+} programs[] = {
+    {"ignition", NULL, program_ignition},
+    {"ignition-validate", "validate", program_validate},
+    {"ignition-apply", "apply", program_apply},
+    {"ignition-rmcfg", "rmcfg", program_rmcfg},
+};
+
+void program_log_open(bool to_stdout)
+{
+    /* Messages of every layer belong on stdout then, so the descriptor is what changes, not the messages. */
+    if (to_stdout)
+        dup2(STDOUT_FILENO, STDERR_FILENO);
+    log_open(to_stdout ? LOG_TARGET_STDERR : LOG_TARGET_JOURNAL, "ignition", LOG_LEVEL_INFO);
+}
+
+int program_failed(bool to_stdout, const char *what, const char *why)
+{
+    if (to_stdout)
+        printf("CRITICAL : %s: %s\n", what, why);
+    else
+        log_error("CRITICAL : %s: %s", what, why);
+    fflush(stdout);
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+    const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+
+    for (size_t i = 0; i < ELEMENTS(programs); i++)
+        if (strcmp(name, programs[i].name) == 0)
+            return programs[i].run(argc, argv);
+    for (size_t i = 0; argc > 1 && i < ELEMENTS(programs); i++)
+        if (programs[i].verb && strcmp(argv[1], programs[i].verb) == 0)
+            return programs[i].run(argc - 1, argv + 1);
+    return program_ignition(argc, argv);
+}

@@ -1,0 +1,17 @@
+#pragma once
+/* The programs that one binary is, picked by its name or by the first word after `basalt-ignition`. Each
+ * takes argv[0] as its own name and returns the exit code. */
+#include <stdbool.h>
+
+int program_ignition(int argc, char **argv);
+int program_validate(int argc, char **argv);
+int program_apply(int argc, char **argv);
+int program_rmcfg(int argc, char **argv);
+
+/* What provisioner calls itself; the second number is the Ignition release whose behaviour it has. */
+#define PROGRAM_VERSION "basalt-ignition " BASALT_VERSION " (Ignition 2.26.0)"
+
+/* The messages' way: the journal, or stdout in the initramfs' debugging flag -log-to-stdout. */
+void program_log_open(bool to_stdout);
+/* The one line that carries the word that harnesses look for; returns 1. */
+int program_failed(bool to_stdout, const char *what, const char *why);

@@ -1,0 +1,91 @@
+/* `ignition-validate`: the report of one config on stdout, exit 1 if it has an error. The text form is
+ * Ignition's, finding by finding; json and sarif are for other programs. A text that is no config at all
+ * (empty) is told on stderr, as there is no place in it that a finding could name. Referenced configs are not
+ * fetched. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "ignition/parse.h"
+#include "provision/go_flags.h"
+#include "provision/program.h"
+
+enum { VALIDATE_SIZE_MAX = 1024 * 1024 * 1024 };
+
+static const struct {
+    const char *name;
+    ReportFormat format;
+} formats[] = {{"text", REPORT_IGNITION}, {"json", REPORT_JSON}, {"sarif", REPORT_SARIF}};
+
+static int usage(const GoFlag *flags, const char *name, const Error *e, int exit_code)
+{
+    _cleanup_buf_ Buf head = BUF_INIT;
+
+    if (e && e->code)
+        fprintf(stderr, "%s\n", e->text);
+    buf_addf(&head, "Usage:\n  %s [flags] config.ign\n", name);
+    go_flags_usage(flags, head.data, stderr);
+    return exit_code;
+}
+
+static int validate(const char *path, ReportFormat format)
+{
+    _cleanup_arena_ Arena *arena = arena_new();
+    _cleanup_report_ Report report = REPORT_INIT(arena);
+    _cleanup_buf_ Buf text = BUF_INIT, out = BUF_INIT;
+    Error e = ERROR_INIT;
+    IgnConfig *config;
+    int r;
+
+    r = file_read_at(AT_FDCWD, path, VALIDATE_SIZE_MAX, &text, &e);
+    if (r < 0) {
+        fprintf(stderr, "couldn't read config: %s\n", e.text);
+        return 1;
+    }
+    const Source source = {.name = path, .text = text.data ? text.data : "", .len = text.len};
+    r = ign_config_parse_newest(arena, &source, IGN_PARSE_DUPLICATE_KEYS_OK, &config, &report);
+    if (r == -ENODATA && report.n == 0)
+        fputs("couldn't parse config: not a config (empty)\n", stderr);
+    report_sort(&report);
+    report_write(&report, format, &out);
+    if (out.len > 0)
+        fwrite(out.data, 1, out.len, stdout);
+    if (out.len > 0 && out.data[out.len - 1] != '\n')
+        fputc('\n', stdout);
+    if (fflush(stdout) != 0) {
+        fputs("couldn't write the report\n", stderr);
+        return 1;
+    }
+    return r < 0 ? 1 : 0;
+}
+
+int program_validate(int argc, char **argv)
+{
+    const char *format = "text";
+    bool version = false;
+    const GoFlag flags[] = {
+        {"format", GO_FLAG_STRING, &format, "form of the report: text, json or sarif (default \"text\")"},
+        {"version", GO_FLAG_BOOL, &version, "print the version of ignition-validate"},
+        {.name = NULL},
+    };
+    const char *name = argv[0];
+    Error e = ERROR_INIT;
+
+    int n = go_flags_parse(flags, GO_FLAGS_INTERSPERSED, argc, argv, &e);
+    if (n == -ECANCELED)
+        return usage(flags, name, NULL, 0);
+    if (n < 0)
+        return usage(flags, name, &e, 2);
+    if (version) {
+        puts(PROGRAM_VERSION);
+        return 0;
+    }
+    if (n != 1)
+        return usage(flags, name, NULL, 1);
+    for (size_t i = 0; i < ELEMENTS(formats); i++)
+        if (strcmp(formats[i].name, format) == 0)
+            return validate(argv[0], formats[i].format);
+    error_set(&e, EINVAL, "invalid value \"%s\" for flag -format: text, json or sarif", format);
+    return usage(flags, name, &e, 2);
+}
