@@ -15,6 +15,7 @@
 #include "provision/engine.h"
 #include "provision/go_flags.h"
 #include "provision/program.h"
+#include "provision/stage_files.h"
 
 typedef struct ApplyOptions {
     const char *root;
@@ -85,6 +86,18 @@ static int config_load(Arena *a, const char *path, Fetcher *f, State *s, IgnConf
     return r;
 }
 
+static int files_run(StageContext *c, const ApplyOptions *o, Error *e)
+{
+    FilesStageOptions files;
+    int r = stage_files_options(&files, e);
+
+    if (r < 0)
+        return r;
+    files.live = true;
+    files.ignore_unsupported = o->ignore_unsupported;
+    return stage_files_run_with(c, &files, e);
+}
+
 static int apply(const char *path, const ApplyOptions *o, Error *e)
 {
     _cleanup_(fetcher_freep)
@@ -119,7 +132,6 @@ static int apply(const char *path, const ApplyOptions *o, Error *e)
         .config = config,
         .fetcher = fetcher,
         .state = &state,
-        .live = true,
     };
     if (o->offline)
         r = stage_fetch_offline_run(&c, e);
@@ -127,9 +139,7 @@ static int apply(const char *path, const ApplyOptions *o, Error *e)
         unsupported_drop(config);
     else if (r >= 0)
         r = unsupported_check(config, e);
-    if (r >= 0)
-        r = stage_files_run(&c, e);
-    return r;
+    return r < 0 ? r : files_run(&c, o, e);
 }
 
 static int usage(const GoFlag *flags, const char *name, const Error *e, int exit_code)

@@ -17,7 +17,6 @@ typedef struct StageContext {
     const IgnConfig *config; /* merged, newest spec, validated */
     Fetcher *fetcher;
     State *state; /* written back after the stage succeeded */
-    bool live;    /* ignition-apply: no users, keys, result file or relabelling, may run again */
 } StageContext;
 
 typedef struct Stage {
