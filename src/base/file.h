@@ -13,7 +13,7 @@
 
 /* Reads all of it; more than `max` bytes is -EFBIG. dirfd AT_FDCWD allowed; "-" with AT_FDCWD is stdin. */
 int file_read_at(int dirfd, const char *path, size_t max, Buf *ret, Error *e);
-int file_read_fd(int fd, size_t max, Buf *ret);
+int file_read_fd(int fd, size_t max, Buf *ret);        /* appends; after a failure *ret is as before */
 int file_write_fd(int fd, const void *data, size_t n); /* all of it, or -errno */
 
 typedef struct FileWrite {
@@ -43,7 +43,8 @@ void temp_file_abort(TempFile *t); /* also as cleanup; harmless after commit */
 int dir_sync(int dirfd);
 /* mkdir -p relative to dirfd for trusted paths. 1 when the last component was made. */
 int dir_make_all_at(int dirfd, const char *path, mode_t mode);
-/* rm -rf below a trusted directory; never follows links, never crosses into a mount. -ENOENT is success. */
+/* rm -rf below a trusted directory; never follows links, never crosses into a mount (-EXDEV). -ENOENT is
+ * success. */
 int tree_remove_at(int dirfd, const char *name);
 
 /* ---- below a foreign root ---- */
@@ -56,5 +57,7 @@ int root_open_parent(int root, const char *path, bool make_parents, mode_t dir_m
 /* The path with every link of its parents resolved inside the root, starting with '/'; the last component is
  * kept as it is. Components that do not exist are kept. */
 int root_resolve(int root, const char *path, char **ret);
-int root_read(int root, const char *path, size_t max, Buf *ret); /* regular files only */
+int root_read(int root, const char *path, size_t max,
+              Buf *ret); /* regular files only, else -EINVAL, -EISDIR */
+/* A link as the last component is replaced, not followed; missing directories are made with 0755. */
 int root_write(int root, const char *path, const void *data, size_t n, const FileWrite *how);
