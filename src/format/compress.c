@@ -1,0 +1,245 @@
+/* gzip by ISA-L (four times zlib's speed, and inflating is what bounds a fetch), zstd by libzstd; each loaded
+ * when a stream of its kind is first met, so that a provisioner whose config compresses nothing maps neither.
+ * A stream is a series of members: after each the decoder starts again, and what is neither a member nor the
+ * end is refused. Output goes to the sink in pieces of at most PIECE bytes; the total is limited, which stops
+ * bombs. */
+#include "format/compress.h"
+
+#include <dlfcn.h>
+#include <isa-l/igzip_lib.h>
+#include <string.h>
+#include <zstd.h>
+
+enum { PIECE = 128 << 10 };
+
+typedef struct Decoder {
+    const char *name;
+    int (*open)(Inflater *i, Error *e);
+    void (*close)(Inflater *i);
+    /* Takes from *p, gives to i->out; 1 at the end of a member. */
+    int (*step)(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out, Error *e);
+} Decoder;
+
+struct Inflater {
+    const Decoder *decoder;
+    InflateSink sink;
+    void *context;
+    uint64_t left;
+    bool within; /* a member has begun and not ended */
+    bool any;
+    void *library, *state;
+    union {
+        struct {
+            void (*init)(struct inflate_state *);
+            int (*inflate)(struct inflate_state *);
+        } isal;
+        struct {
+            void *(*create)(void);
+            size_t (*free)(void *);
+            size_t (*decompress)(void *, ZSTD_outBuffer *, ZSTD_inBuffer *);
+            unsigned (*is_error)(size_t);
+        } zstd;
+    };
+    uint8_t out[PIECE];
+};
+
+static int load(Inflater *i, const char *name, Error *e)
+{
+    i->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    return i->library ? 0
+                      : error_set(e, ENOENT, "%s data needs %s, which is not here", i->decoder->name, name);
+}
+
+static int find(Inflater *i, const char *name, void *to, Error *e)
+{
+    void *symbol = dlsym(i->library, name);
+    if (!symbol)
+        return error_set(e, ENOENT, "the library for %s data has no %s", i->decoder->name, name);
+    memcpy(to, &symbol, sizeof(symbol));
+    return 0;
+}
+
+/* ---- gzip ---- */
+
+static int gzip_open(Inflater *i, Error *e)
+{
+    int r = load(i, "libisal.so.2", e);
+    if (r < 0 || (r = find(i, "isal_inflate_init", &i->isal.init, e)) < 0 ||
+        (r = find(i, "isal_inflate", &i->isal.inflate, e)) < 0)
+        return r;
+    i->state = calloc(1, sizeof(struct inflate_state));
+    if (!i->state)
+        abort();
+    return 0;
+}
+
+static void gzip_close(Inflater *i)
+{
+    free(i->state);
+}
+
+static int gzip_step(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out, Error *e)
+{
+    struct inflate_state *s = i->state;
+    if (!i->within) {
+        i->isal.init(s);
+        s->crc_flag = ISAL_GZIP; /* header read, CRC and length checked */
+    }
+    uint32_t chunk = *n > UINT32_MAX ? UINT32_MAX : (uint32_t)*n;
+    s->next_in = (uint8_t *)*p;
+    s->avail_in = chunk;
+    s->next_out = i->out;
+    s->avail_out = PIECE;
+    int r = i->isal.inflate(s);
+    *p += chunk - s->avail_in;
+    *n -= chunk - s->avail_in;
+    *ret_out = PIECE - s->avail_out;
+    if (r == ISAL_INCORRECT_CHECKSUM)
+        return error_set(e, EBADMSG, "the gzip checksum does not match");
+    if (r < 0 || r > ISAL_OUT_OVERFLOW)
+        return error_set(e, EBADMSG, "not a valid gzip stream");
+    return s->block_state == ISAL_BLOCK_FINISH;
+}
+
+/* ---- zstd ---- */
+
+static int zstd_open(Inflater *i, Error *e)
+{
+    int r = load(i, "libzstd.so.1", e);
+    if (r < 0 || (r = find(i, "ZSTD_createDStream", &i->zstd.create, e)) < 0 ||
+        (r = find(i, "ZSTD_freeDStream", &i->zstd.free, e)) < 0 ||
+        (r = find(i, "ZSTD_decompressStream", &i->zstd.decompress, e)) < 0 ||
+        (r = find(i, "ZSTD_isError", &i->zstd.is_error, e)) < 0)
+        return r;
+    i->state = i->zstd.create();
+    if (!i->state)
+        abort();
+    return 0;
+}
+
+static void zstd_close(Inflater *i)
+{
+    if (i->state)
+        i->zstd.free(i->state);
+}
+
+static int zstd_step(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out, Error *e)
+{
+    ZSTD_inBuffer in = {.src = *p, .size = *n};
+    ZSTD_outBuffer out = {.dst = i->out, .size = PIECE};
+    size_t r = i->zstd.decompress(i->state, &out, &in);
+    if (i->zstd.is_error(r))
+        return error_set(e, EBADMSG, "not a valid zstd stream");
+    *p += in.pos;
+    *n -= in.pos;
+    *ret_out = out.pos;
+    return r == 0;
+}
+
+/* ---- none ---- */
+
+static int none_open(Inflater *i, Error *e)
+{
+    (void)i;
+    (void)e;
+    return 0;
+}
+
+static void none_close(Inflater *i)
+{
+    (void)i;
+}
+
+static int none_step(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out, Error *e)
+{
+    (void)e;
+    *ret_out = *n < PIECE ? *n : PIECE;
+    memcpy(i->out, *p, *ret_out);
+    *p += *ret_out;
+    *n -= *ret_out;
+    return 1;
+}
+
+static const Decoder decoders[] = {
+    [COMPRESSION_NONE] = {"plain", none_open, none_close, none_step},
+    [COMPRESSION_GZIP] = {"gzip", gzip_open, gzip_close, gzip_step},
+    [COMPRESSION_ZSTD] = {"zstd", zstd_open, zstd_close, zstd_step},
+};
+
+int inflater_new(Compression kind, uint64_t max, InflateSink sink, void *context, Inflater **ret, Error *e)
+{
+    _cleanup_(inflater_freep)
+    Inflater *i = calloc(1, sizeof(*i));
+    if (!i)
+        abort();
+    i->decoder = &decoders[kind];
+    i->sink = sink;
+    i->context = context;
+    i->left = max;
+    int r = i->decoder->open(i, e);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(i);
+    return 0;
+}
+
+void inflater_free(Inflater *i)
+{
+    if (!i)
+        return;
+    i->decoder->close(i);
+    if (i->library)
+        dlclose(i->library);
+    free(i);
+}
+
+static int give(Inflater *i, size_t n, Error *e)
+{
+    if (n > i->left)
+        return error_set(e, EFBIG, "the %s data unpack to more than is taken", i->decoder->name);
+    i->left -= n;
+    int r = n ? i->sink(i->context, i->out, n) : 0;
+    return r < 0 ? error_errno(e, r, "taking unpacked data") : 0;
+}
+
+int inflater_feed(Inflater *i, const void *data, size_t n, Error *e)
+{
+    const uint8_t *p = data;
+    /* A full piece of output may mean that more waits inside, with no input left. */
+    for (size_t out = PIECE; n > 0 || (i->within && out == PIECE);) {
+        size_t before = n;
+        int r = i->decoder->step(i, &p, &n, &out, e);
+        if (r < 0)
+            return r;
+        i->within = r == 0;
+        i->any = true;
+        if ((r = give(i, out, e)) < 0)
+            return r;
+        if (n == before && !out)
+            break; /* it wants more than there is */
+    }
+    return 0;
+}
+
+int inflater_finish(Inflater *i, Error *e)
+{
+    if (i->within || (!i->any && i->decoder != &decoders[COMPRESSION_NONE]))
+        return error_set(e, EBADMSG, "the %s data are cut off", i->decoder->name);
+    return 0;
+}
+
+static int add_to_buf(void *context, const void *data, size_t n)
+{
+    buf_add(context, data, n);
+    return 0;
+}
+
+int inflate_all(Compression kind, const void *data, size_t n, size_t max, Buf *ret, Error *e)
+{
+    _cleanup_(inflater_freep)
+    Inflater *i = NULL;
+    int r = inflater_new(kind, max, add_to_buf, ret, &i, e);
+    if (r >= 0)
+        r = inflater_feed(i, data, n, e);
+    return r < 0 ? r : inflater_finish(i, e);
+}

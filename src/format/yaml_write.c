@@ -1,0 +1,161 @@
+/* Block style, as kubectl prints: list items at their parent's indentation, literal blocks for text of
+ * several lines. A string is written plain only when no reader, of YAML 1.1 or 1.2, could take it for
+ * something else; otherwise in double quotes, with JSON's escapes, which both versions read. */
+#include <ctype.h>
+#include <string.h>
+
+#include "format/node.h"
+
+static void indent(unsigned depth, Buf *out)
+{
+    for (unsigned i = 0; i < depth; i++)
+        buf_add_str(out, "  ");
+}
+
+static bool reserved(const char *s)
+{
+    static const char *const words[] = {"null", "true", "false", "yes", "no",  "on",
+                                        "off",  "y",    "n",     "~",   "nan", "inf"};
+    for (size_t i = 0; i < ELEMENTS(words); i++)
+        if (!strcasecmp(s, words[i]))
+            return true;
+    return false;
+}
+
+/* Plain is safe: starts with a letter, '/', or '_', has no ": ", " #", no trailing space or colon, nothing
+ * but printable ASCII. */
+static bool plain_ok(const char *s, size_t n)
+{
+    if (!n || reserved(s) || !(isalpha((unsigned char)s[0]) || s[0] == '/' || s[0] == '_') ||
+        s[n - 1] == ' ' || s[n - 1] == ':')
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c < 0x20 || c > 0x7e || (c == ':' && s[i + 1] == ' ') || (c == '#' && s[i - 1] == ' '))
+            return false;
+    }
+    return true;
+}
+
+/* A literal block can say it: lines of printable text or tabs, the first not blank and not indented (it would
+ * set the block's indentation), the last one ended by at most one newline or by several ("|+"). */
+static bool literal_ok(const char *s, size_t n)
+{
+    if (!memchr(s, '\n', n) || s[0] == '\n' || s[0] == ' ' || s[0] == '\t')
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || c >= 0x80)
+            return false;
+    }
+    return true;
+}
+
+static void write_quoted(const char *s, size_t n, Buf *out)
+{
+    Node string = {.kind = NODE_STRING, .string = s, .len = n};
+    json_write(&string, JSON_COMPACT, out);
+}
+
+static void write_literal(const char *s, size_t n, unsigned depth, Buf *out)
+{
+    bool ends = s[n - 1] == '\n', several = ends && n > 1 && s[n - 2] == '\n';
+    buf_add_str(out, several ? "|+" : ends ? "|" : "|-");
+    for (size_t i = 0; i < n;) {
+        const char *stop = memchr(s + i, '\n', n - i);
+        size_t len = stop ? (size_t)(stop - s) - i : n - i;
+        buf_add_char(out, '\n');
+        if (len)
+            indent(depth, out);
+        buf_add(out, s + i, len);
+        i += len + 1;
+    }
+}
+
+static void write_string(const char *s, size_t n, unsigned depth, Buf *out)
+{
+    if (plain_ok(s, n))
+        buf_add(out, s, n);
+    else if (literal_ok(s, n))
+        write_literal(s, n, depth, out);
+    else
+        write_quoted(s, n, out);
+}
+
+static int by_key(const void *x, const void *y)
+{
+    return strcmp((*(const Node *const *)x)->key, (*(const Node *const *)y)->key);
+}
+
+static const Node **children(const Node *n, bool sort)
+{
+    const Node **list = calloc(n->n + 1, sizeof(*list));
+    if (!list)
+        abort();
+    size_t i = 0;
+    NODE_EACH(child, n)
+    list[i++] = child;
+    if (sort && n->kind == NODE_OBJECT)
+        qsort(list, n->n, sizeof(*list), by_key);
+    return list;
+}
+
+static bool is_collection(const Node *n)
+{
+    return (n->kind == NODE_ARRAY || n->kind == NODE_OBJECT) && n->first;
+}
+
+static void write_block(const Node *n, bool sort, unsigned depth, bool first_in_place, Buf *out);
+
+static void write_scalar(const Node *n, unsigned depth, Buf *out)
+{
+    if (n->kind == NODE_STRING)
+        write_string(n->string, n->len, depth, out);
+    else
+        json_write(n, JSON_COMPACT, out); /* numbers, words, {} and [] */
+}
+
+static void write_member(const Node *n, bool sort, unsigned depth, Buf *out)
+{
+    write_string(n->key, strlen(n->key), depth, out);
+    buf_add_char(out, ':');
+    if (!is_collection(n)) {
+        buf_add_char(out, ' ');
+        write_scalar(n, depth + 1, out);
+        buf_add_char(out, '\n');
+        return;
+    }
+    buf_add_char(out, '\n');
+    write_block(n, sort, n->kind == NODE_ARRAY ? depth : depth + 1, false, out);
+}
+
+/* first_in_place: the first line stands behind a "- " that is already indented. */
+static void write_block(const Node *n, bool sort, unsigned depth, bool first_in_place, Buf *out)
+{
+    _cleanup_free_ const Node **list = children(n, sort);
+    for (size_t i = 0; i < n->n; i++) {
+        if (i || !first_in_place)
+            indent(depth, out);
+        if (n->kind == NODE_OBJECT) {
+            write_member(list[i], sort, depth, out);
+            continue;
+        }
+        buf_add_str(out, "- ");
+        if (is_collection(list[i]))
+            write_block(list[i], sort, depth + 1, true, out);
+        else {
+            write_scalar(list[i], depth + 1, out);
+            buf_add_char(out, '\n');
+        }
+    }
+}
+
+void yaml_write(const Node *n, bool sort_keys, Buf *out)
+{
+    if (is_collection(n)) {
+        write_block(n, sort_keys, 0, false, out);
+        return;
+    }
+    write_scalar(n, 1, out);
+    buf_add_char(out, '\n');
+}
