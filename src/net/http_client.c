@@ -1,0 +1,376 @@
+/* One request is a series of tries, one try a series of redirects, one redirect a transfer by curl. What
+ * outlives a try stands in Transfer: how much of the body the sink has, and the ETag that it belongs to. */
+#include "net/http_client.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buf.h"
+
+enum {
+    REDIRECTS_MAX = 10,
+    PAUSE_FIRST_MS = 200,
+    PAUSE_LAST_MS = 5000,
+    CONNECT_MS = 30000,
+    HEADERS_MS = 10000
+};
+
+typedef struct Curl {
+    CURLcode (*global_init)(long);
+    CURL *(*init)(void);
+    void (*cleanup)(CURL *);
+    CURLcode (*setopt)(CURL *, CURLoption, ...);
+    CURLcode (*perform)(CURL *);
+    CURLcode (*getinfo)(CURL *, CURLINFO, ...);
+    struct curl_slist *(*list_add)(struct curl_slist *, const char *);
+    void (*list_free)(struct curl_slist *);
+    const char *(*strerror)(CURLcode);
+} Curl;
+
+typedef struct Transfer {
+    const Curl *curl;
+    const HttpOptions *options;
+    const HttpRequest *request;
+    CURL *easy;
+    char why[CURL_ERROR_SIZE]; /* curl's words */
+    char etag[256];
+    bool ranges, resuming, began; /* began: this try's body has come */
+    uint64_t received;
+    int sink_result;
+    int64_t deadline, headers_deadline; /* milliseconds of the monotonic clock; 0: none */
+    bool headers_late;
+} Transfer;
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int load(Curl *c, Error *e)
+{
+    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return error_set(e, ENOENT, "fetching needs libcurl, which cannot be loaded: %s", dlerror());
+    const struct {
+        const char *name;
+        void *to;
+    } rows[] = {
+        {"curl_global_init", &c->global_init}, {"curl_easy_init", &c->init},
+        {"curl_easy_cleanup", &c->cleanup},    {"curl_easy_setopt", &c->setopt},
+        {"curl_easy_perform", &c->perform},    {"curl_easy_getinfo", &c->getinfo},
+        {"curl_slist_append", &c->list_add},   {"curl_slist_free_all", &c->list_free},
+        {"curl_easy_strerror", &c->strerror},
+    };
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        void *symbol = dlsym(library, rows[i].name);
+        if (!symbol)
+            return error_set(e, ENOENT, "libcurl has no %s", rows[i].name);
+        memcpy(rows[i].to, &symbol, sizeof(symbol));
+    }
+    return c->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : error_set(e, EIO, "libcurl does not start");
+}
+
+const char *http_url_redact(const char *url, char *out, size_t size)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t authority = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', authority);
+    const char *from = at ? at + 1 : host;
+    snprintf(out, size, "%.*s%.*s", (int)(host - url), url, (int)strcspn(from, "?#"), from);
+    return out;
+}
+
+/* ---- callbacks ---- */
+
+static bool header_is(const char *line, size_t n, const char *name, char *value, size_t size)
+{
+    size_t len = strlen(name);
+    if (n <= len || line[len] != ':' || strncasecmp(line, name, len))
+        return false;
+    const char *p = line + len + 1, *end = line + n;
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    while (end > p && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
+        end--;
+    snprintf(value, size, "%.*s", (int)(end - p), p);
+    return true;
+}
+
+static size_t take_header(char *line, size_t one, size_t n, void *context)
+{
+    Transfer *t = context;
+    char value[256];
+    t->headers_deadline = 0;
+    if (t->resuming)
+        return one * n; /* what the resumed body is called is known */
+    if (header_is(line, n, "etag", value, sizeof(value)))
+        memcpy(t->etag, value, sizeof(value));
+    else if (header_is(line, n, "accept-ranges", value, sizeof(value)))
+        t->ranges = !strcasecmp(value, "bytes");
+    return one * n;
+}
+
+/* The first piece of a body: does it go on where the former broke off, or does it start anew? */
+static int begin_body(Transfer *t)
+{
+    long status = 0;
+    t->began = true;
+    t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (t->resuming && status == 206)
+        return 0;
+    t->resuming = false;
+    if (!t->received)
+        return 0;
+    t->received = 0;
+    return t->request->restart(t->request->context);
+}
+
+static size_t take_body(char *data, size_t one, size_t n, void *context)
+{
+    Transfer *t = context;
+    long status = 0;
+    t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200 && status != 206)
+        return one * n; /* the text of an error page is nobody's business */
+    if (!t->began && (t->sink_result = begin_body(t)) < 0)
+        return 0;
+    t->received += n;
+    if (t->request->max && t->received > t->request->max)
+        t->sink_result = -EFBIG;
+    else
+        t->sink_result = t->request->sink(t->request->context, data, n);
+    return t->sink_result < 0 ? 0 : one * n;
+}
+
+static int check_time(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    Transfer *t = context;
+    t->headers_late = t->headers_deadline && now_ms() > t->headers_deadline;
+    return t->headers_late;
+}
+
+/* ---- one transfer ---- */
+
+static bool overridden(const HttpHeader *own, const char *name)
+{
+    for (; own && own->name; own++)
+        if (!strcasecmp(own->name, name))
+            return true;
+    return false;
+}
+
+static struct curl_slist *add_header(const Curl *c, struct curl_slist *list, const HttpHeader *h)
+{
+    _cleanup_buf_ Buf line = BUF_INIT;
+    buf_addf(&line, h->value && *h->value ? "%s: %s" : h->value ? "%s;" : "%s:", h->name, h->value);
+    return c->list_add(list, line.data);
+}
+
+static struct curl_slist *make_headers(Transfer *t, bool redirected)
+{
+    struct curl_slist *list = NULL;
+    const HttpHeader *own = redirected ? NULL : t->request->headers,
+                     *usual = redirected ? NULL : t->options->headers;
+    for (; usual && usual->name; usual++)
+        if (!overridden(own, usual->name))
+            list = add_header(t->curl, list, usual);
+    for (; own && own->name; own++)
+        list = add_header(t->curl, list, own);
+    if (redirected)
+        list = add_header(t->curl, list, &(HttpHeader){.name = "Accept"});
+    if (t->resuming) {
+        char from[64];
+        snprintf(from, sizeof(from), "bytes=%llu-", (unsigned long long)t->received);
+        list = add_header(t->curl, list, &(HttpHeader){.name = "Range", .value = from});
+        list = add_header(t->curl, list, &(HttpHeader){.name = "If-Range", .value = t->etag});
+    }
+    return list;
+}
+
+static void set_trust(Transfer *t)
+{
+    const Curl *c = t->curl;
+    c->setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (!t->options->authorities)
+        return;
+    struct curl_blob blob = {.data = (void *)t->options->authorities,
+                             .len = strlen(t->options->authorities),
+                             .flags = CURL_BLOB_COPY};
+    c->setopt(t->easy, CURLOPT_CAINFO_BLOB, &blob); /* the directory of the system's stays in use */
+}
+
+static void set_proxy(Transfer *t, const char *url)
+{
+    const Curl *c = t->curl;
+    const char *proxy = !strncasecmp(url, "https:", 6) ? t->options->https_proxy : t->options->http_proxy;
+    _cleanup_buf_ Buf none = BUF_INIT;
+    for (const char *const *n = t->options->no_proxy; n && *n; n++)
+        buf_addf(&none, "%s%s", none.len ? "," : "", *n);
+    c->setopt(t->easy, CURLOPT_PROXY, proxy ? proxy : "");
+    c->setopt(t->easy, CURLOPT_NOPROXY, none.len ? none.data : "");
+}
+
+static void set_options(Transfer *t, const char *url, struct curl_slist *headers)
+{
+    const Curl *c = t->curl;
+    int64_t left = t->deadline ? t->deadline - now_ms() : 0;
+    c->setopt(t->easy, CURLOPT_URL, url);
+    c->setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    c->setopt(t->easy, CURLOPT_NOBODY, (long)t->request->head);
+    c->setopt(t->easy, CURLOPT_HTTPHEADER, headers);
+    c->setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+    c->setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    c->setopt(t->easy, CURLOPT_ERRORBUFFER, t->why);
+    c->setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
+              (long)(t->options->connect_ms ? t->options->connect_ms : CONNECT_MS));
+    c->setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)(t->deadline ? (left > 0 ? left : 1) : 0));
+    c->setopt(t->easy, CURLOPT_BUFFERSIZE, 256L << 10);
+    c->setopt(t->easy, CURLOPT_HEADERFUNCTION, take_header);
+    c->setopt(t->easy, CURLOPT_HEADERDATA, t);
+    c->setopt(t->easy, CURLOPT_WRITEFUNCTION, take_body);
+    c->setopt(t->easy, CURLOPT_WRITEDATA, t);
+    c->setopt(t->easy, CURLOPT_XFERINFOFUNCTION, check_time);
+    c->setopt(t->easy, CURLOPT_XFERINFODATA, t);
+    c->setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
+    set_trust(t);
+    set_proxy(t, url);
+}
+
+static CURLcode transfer(Transfer *t, const char *url, bool redirected)
+{
+    struct curl_slist *headers = make_headers(t, redirected);
+    int64_t wait = t->options->response_headers_ms ? t->options->response_headers_ms : HEADERS_MS;
+    t->why[0] = '\0';
+    t->began = t->headers_late = false;
+    t->headers_deadline = now_ms() + wait;
+    set_options(t, url, headers);
+    CURLcode code = t->curl->perform(t->easy);
+    t->curl->list_free(headers);
+    return code;
+}
+
+/* ---- one try ---- */
+
+typedef enum Outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_FAILED } Outcome;
+
+static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
+{
+    if (t->sink_result < 0) {
+        if (t->sink_result == -EFBIG && t->request->max && t->received > t->request->max)
+            error_set(e, EFBIG, "the answer has more than %llu bytes", (unsigned long long)t->request->max);
+        else
+            error_errno(e, t->sink_result, "taking the answer");
+        return OUTCOME_FAILED;
+    }
+    if (t->headers_late) {
+        error_set(e, ETIMEDOUT, "the server did not answer in time");
+        return OUTCOME_AGAIN;
+    }
+    if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
+        error_set(e, EINVAL, "not a URL of http or https");
+        return OUTCOME_FAILED;
+    }
+    if (code != CURLE_OK) {
+        error_set(e, code == CURLE_PEER_FAILED_VERIFICATION ? EKEYREJECTED : EIO, "%s",
+                  t->why[0] ? t->why : t->curl->strerror(code));
+        return OUTCOME_AGAIN;
+    }
+    if (status == 200 || status == 204 || (status == 206 && t->resuming))
+        return OUTCOME_DONE;
+    if (status == 404)
+        error_set(e, ENOENT, "resource not found");
+    else
+        error_set(e, EPROTO, "failed to fetch resource: the server answered %ld", status);
+    return status >= 500 ? OUTCOME_AGAIN : OUTCOME_FAILED;
+}
+
+static Outcome try_once(Transfer *t, long *ret_status, Error *e)
+{
+    _cleanup_free_ char *url = strdup(t->request->url);
+    if (!url)
+        abort();
+    for (unsigned i = 0; i <= REDIRECTS_MAX; i++) {
+        char *next = NULL;
+        long status = 0;
+        CURLcode code = transfer(t, url, i > 0);
+        t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+        t->curl->getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
+        *ret_status = status;
+        if (code != CURLE_OK || status < 300 || status > 399 || !next)
+            return judge(t, code, status, e);
+        char *copy = strdup(next);
+        if (!copy)
+            abort();
+        free(url);
+        url = copy;
+    }
+    error_set(e, ELOOP, "more than %d redirects", REDIRECTS_MAX);
+    return OUTCOME_FAILED;
+}
+
+/* Can the next try go on where this one broke off? */
+static bool prepare_again(Transfer *t, Error *e)
+{
+    t->resuming = t->received > 0 && t->ranges && t->etag[0] == '"';
+    if (t->received && !t->resuming && !t->request->restart) {
+        error_wrap(e, -EIO, "the answer broke off");
+        return false;
+    }
+    return true;
+}
+
+static bool may_try_again(const Transfer *t, unsigned attempt, int64_t pause)
+{
+    return (!t->options->attempts || attempt < t->options->attempts) &&
+           (!t->deadline || now_ms() + pause < t->deadline);
+}
+
+static int run(Transfer *t, HttpResponse *ret, Error *e)
+{
+    char shown[512];
+    http_url_redact(t->request->url, shown, sizeof(shown));
+    int64_t pause = PAUSE_FIRST_MS;
+    for (unsigned attempt = 1;; attempt++) {
+        long status = 0;
+        Error why = ERROR_INIT;
+        Outcome outcome = try_once(t, &status, &why);
+        if (outcome == OUTCOME_DONE) {
+            if (ret)
+                *ret = (HttpResponse){.status = status, .length = t->received, .attempts = attempt};
+            return 0;
+        }
+        if (outcome == OUTCOME_FAILED || !prepare_again(t, &why) || !may_try_again(t, attempt, pause))
+            return error_set(e, why.code, "%s %s: %s", t->request->head ? "HEAD" : "GET", shown, why.text);
+        if (t->options->retrying)
+            t->options->retrying(t->options->context, attempt + 1, shown, why.text);
+        nanosleep(&(struct timespec){.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000}, NULL);
+        pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
+    }
+}
+
+int http_get(const HttpOptions *options, const HttpRequest *request, HttpResponse *ret, Error *e)
+{
+    Curl curl;
+    int r = load(&curl, e);
+    if (r < 0)
+        return r;
+    Transfer t = {.curl = &curl,
+                  .options = options,
+                  .request = request,
+                  .easy = curl.init(),
+                  .deadline = options->total_ms ? now_ms() + options->total_ms : 0};
+    if (!t.easy)
+        return error_set(e, EIO, "libcurl does not start");
+    r = run(&t, ret, e);
+    curl.cleanup(t.easy);
+    return r;
+}

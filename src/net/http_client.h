@@ -1,0 +1,51 @@
+#pragma once
+/* GET and HEAD over http and https, with the patience of a machine that boots: what may pass is tried again.
+ * By libcurl, which is loaded at the first request (31 shared objects): a program whose config is local never
+ * maps it. Nothing is taken from the environment. No message holds a URL's query or user information: they
+ * carry tokens. Rules of retrying and redirects: coreos/ignition internal/resource/http.go. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef struct HttpHeader {
+    const char *name, *value; /* value NULL: the header is not sent, though it is one of the usual ones */
+} HttpHeader;
+
+typedef struct HttpOptions {
+    const HttpHeader *headers; /* the usual ones, of every request; a NULL name ends them */
+    const char *authorities;   /* PEM, trusted beside the system's; NULL: none */
+    const char *http_proxy, *https_proxy;
+    const char *const *no_proxy; /* ends with NULL; NULL: empty */
+    int64_t connect_ms;          /* 0: 30 s */
+    int64_t response_headers_ms; /* 0: 10 s */
+    int64_t total_ms;            /* all tries together; 0: no limit */
+    unsigned attempts;           /* 0: no limit */
+    /* Told before each try after the first; may be NULL. */
+    void (*retrying)(void *context, unsigned attempt, const char *url, const char *why);
+    void *context;
+} HttpOptions;
+
+typedef struct HttpRequest {
+    const char *url;
+    bool head;
+    const HttpHeader *headers; /* over the usual ones, by name; a NULL name ends them; NULL: none */
+    uint64_t max;              /* of the body; 0: no limit */
+    int (*sink)(void *context, const void *data, size_t n); /* < 0 ends the work with that code */
+    int (*restart)(void *context); /* the body starts anew after a break; NULL: such a break is final */
+    void *context;
+} HttpRequest;
+
+typedef struct HttpResponse {
+    long status; /* 200, 204 or 206 */
+    uint64_t length;
+    unsigned attempts;
+} HttpResponse;
+
+/* 0 with the whole body given to the sink. -ENOENT: 404. Other answers below 500 fail at once, everything
+ * else is tried again after 0.2 s, doubling to 5 s. A body that broke off is resumed when the server names it
+ * by a strong ETag. After a redirect (at most 10) no header but the transport's own is sent. */
+int http_get(const HttpOptions *options, const HttpRequest *request, HttpResponse *ret, Error *e);
+
+/* The URL without user information, query and fragment; into `out`, cut if need be. */
+const char *http_url_redact(const char *url, char *out, size_t size);
