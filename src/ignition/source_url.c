@@ -49,8 +49,8 @@ static const struct {
     int (*check)(const char *url, const UrlParts *u, Error *e);
 } schemes[] = {
     {"http", IGN_2_0, IGN_3_7_EXP, NULL},     {"https", IGN_2_0, IGN_3_7_EXP, NULL},
-    {"tftp", IGN_2_0, IGN_3_7_EXP, NULL},     {"oem", IGN_2_0, IGN_2_4, NULL},
-    {"s3", IGN_2_0, IGN_3_7_EXP, check_s3},   {"gs", IGN_3_2, IGN_3_7_EXP, NULL},
+    {"tftp", IGN_2_1, IGN_3_7_EXP, NULL},     {"oem", IGN_2_0, IGN_2_4, NULL},
+    {"s3", IGN_2_1, IGN_3_7_EXP, check_s3},   {"gs", IGN_3_2, IGN_3_7_EXP, NULL},
     {"arn", IGN_3_4, IGN_3_7_EXP, check_arn}, {"data", IGN_2_0, IGN_3_7_EXP, check_data},
 };
 

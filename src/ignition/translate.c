@@ -48,6 +48,13 @@ void report_adopt_errors(Report *r, const Report *from, const Node *origin, cons
     }
 }
 
+void report_name_version(Report *r, IgnVersion version)
+{
+    for (size_t i = 0; i < r->n; i++)
+        r->entries[i].message =
+            arena_printf(r->arena, "%s (in spec %s)", r->entries[i].message, ign_version_text(version));
+}
+
 /* ---- up ---- */
 static IgnList modes_masked(Arena *a, const IgnList *list, size_t size, size_t mode_at)
 {
@@ -126,6 +133,7 @@ int ign_config_lower(Arena *a, const IgnConfig *newest, IgnVersion to, IgnConfig
         _cleanup_report_ Report result = REPORT_INIT(r->arena);
 
         ign_config_validate(out, NULL, &result);
+        report_name_version(&result, to);
         report_adopt_errors(r, &result, NULL, NULL);
     }
     if (r->errors > errors)

@@ -217,16 +217,22 @@ static void lower_node(const IgnConfig *c, IgnNode *n)
 static void lower_nodes(Arena *a, IgnConfig *c, Report *r)
 {
     IgnStorage *s = &c->storage;
-    const PathStep *links = PATH_KEY(PATH_KEY(NULL, "storage"), "links");
+    const PathStep *storage = PATH_KEY(NULL, "storage");
+    const PathStep *files = PATH_KEY(storage, "files"), *links = PATH_KEY(storage, "links");
 
     s->files = list_copy(a, &s->files, sizeof(IgnFile));
-    IGN_EACH(IgnFile, f, s->files)
-    {
+    for (size_t i = 0; i < s->files.n; i++) {
+        IgnFile *f = IGN_AT(s->files, IgnFile, i);
+
         lower_node(c, &f->base);
         if (f->base.overwrite == BOOL_UNSET)
             f->base.overwrite = BOOL_FALSE;
         if (!f->mode.set && f->contents.source)
             f->mode = (OptInt){.set = true, .value = FILE_MODE};
+        else if (!f->mode.set)
+            report_add(r, SEVERITY_WARNING, PATH_INDEX(files, i), f->base.node,
+                       "without a mode this file gets mode 0000 in spec %s if it does not exist",
+                       ign_version_text(c->version));
     }
     s->directories = list_copy(a, &s->directories, sizeof(IgnDirectory));
     IGN_EACH(IgnDirectory, d, s->directories)
@@ -300,9 +306,10 @@ static void lower_units(Arena *a, IgnConfig *c)
 }
 
 /* Says what the version's own rules refuse: formats, schemes, hashes. */
-static void check_result(Arena *a, IgnConfig *c, const IgnList *files, Report *r)
+static void check_result(const IgnConfig *c, Report *r)
 {
     _cleanup_report_ Report result = REPORT_INIT(r->arena);
+    const IgnList *files = &c->storage.files;
     const PathStep *list = PATH_KEY(PATH_KEY(NULL, "storage"), "files");
 
     ign_config_validate_v2(c, NULL, &result);
@@ -313,10 +320,8 @@ static void check_result(Arena *a, IgnConfig *c, const IgnList *files, Report *r
             ign_source_validate_v2(IGN_AT(*append, IgnResource, n), c->version,
                                    PATH_INDEX(PATH_KEY(PATH_INDEX(list, i), "append"), n), &result);
     }
-    for (size_t i = 0; i < result.n; i++)
-        result.entries[i].message =
-            arena_printf(a, "%s (in spec %s)", result.entries[i].message, ign_version_text(c->version));
-    report_adopt_errors(r, &result, NULL, NULL);
+    report_name_version(&result, c->version);
+    report_adopt_errors(r, &result, c->node, NULL);
 }
 
 void lower_v2(Arena *a, IgnConfig *c, Report *r)
@@ -327,6 +332,6 @@ void lower_v2(Arena *a, IgnConfig *c, Report *r)
     lower_filesystems(a, c);
     lower_nodes(a, c, r);
     lower_units(a, c);
-    check_result(a, c, &c->storage.files, r);
+    check_result(c, r);
     split_files(a, c);
 }

@@ -11,3 +11,5 @@ void lower_v2(Arena *a, IgnConfig *c, Report *r);
 /* The errors of `from`, which tells of a config made from `origin` (may be NULL), as errors about the place
  * where that was written; without such a place with the path they have. */
 void report_adopt_errors(Report *r, const Report *from, const Node *origin, const PathStep *path);
+/* Says in each message by the rules of which version it is one. */
+void report_name_version(Report *r, IgnVersion version);

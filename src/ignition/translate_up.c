@@ -8,7 +8,7 @@
 #include "base/map.h"
 #include "ignition/schema.h"
 #include "ignition/unit_text.h"
-#include "ignition/url_check.h"
+#include "ignition/url_parts.h"
 
 /* ---- lists ---- */
 IgnList list_with_room(Arena *a, size_t items, size_t size, const Node *node)
@@ -132,10 +132,9 @@ static const Field dropin_fields[] = {FIELD(STRING, IgnDropin, contents, true)};
 IgnResource lift_source(Lift *l, const IgnResource *s, const PathStep *path)
 {
     IgnResource out = *s;
-    char buf[32];
-    const char *scheme = url_scheme(s->source ?: "", buf, sizeof(buf));
+    UrlParts url;
 
-    if (scheme && strcmp(scheme, "oem") == 0)
+    if (s->source && url_parts_read(s->source, &url) == 0 && strcmp(url.scheme, "oem") == 0)
         report_add(l->report, SEVERITY_ERROR, PATH_KEY(path, "source"),
                    node_get(s->node, "source") ?: s->node, "oem: sources are not supported in spec %s",
                    ign_version_text(IGN_NEWEST));

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "ignition/source_url.h"
 #include "ignition/unit_text.h"
-#include "ignition/url_check.h"
+#include "ignition/url_parts.h"
 
 typedef struct Check {
     IgnVersion version;
@@ -70,15 +71,13 @@ static void check_headers(const Check *k, const IgnResource *s, const PathStep *
 {
     const PathStep *list = PATH_KEY(path, "httpHeaders");
     _cleanup_map_ Map seen = MAP_INIT;
-    char buf[32];
-    const char *scheme;
+    UrlParts url;
 
     if (k->version < IGN_2_4 || s->http_headers.n == 0)
         return;
-    scheme = url_scheme(text(s->source), buf, sizeof(buf));
-    if (!scheme)
+    if (url_parts_read(text(s->source), &url) < 0)
         WRONG(k, path, s->node, "httpHeaders", "unable to parse url");
-    else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
+    else if (strcmp(url.scheme, "http") != 0 && strcmp(url.scheme, "https") != 0)
         WRONG(k, path, s->node, "httpHeaders", "cannot use HTTP headers with this source scheme");
     IGN_EACH(IgnHeader, h, s->http_headers)
     {
@@ -109,7 +108,8 @@ static void check_source(const Check *k, const IgnResource *s, const PathStep *p
 {
     Error e = ERROR_INIT;
 
-    if (url_check_v2(s->source, k->version, &e) < 0) {
+    /* no source and an empty one are an empty file */
+    if (*text(s->source) && source_url_check(s->source, k->version, &e) < 0) {
         if (is_file && k->version >= IGN_2_3)
             WRONG(k, path, s->node, "source", "invalid url \"%s\": %s",
                   url_shown(k->report->arena, s->source), e.text);
