@@ -39,8 +39,8 @@ typedef struct Transfer {
     bool ranges, resuming, began; /* began: this try's body has come */
     uint64_t received;
     int sink_result;
-    int64_t deadline, headers_deadline; /* milliseconds of the monotonic clock; 0: none */
-    bool headers_late;
+    int64_t deadline, started; /* milliseconds of the monotonic clock; deadline 0: none */
+    bool answered, headers_late;
 } Transfer;
 
 static int64_t now_ms(void)
@@ -105,7 +105,7 @@ static size_t take_header(char *line, size_t one, size_t n, void *context)
 {
     Transfer *t = context;
     char value[256];
-    t->headers_deadline = 0;
+    t->answered = true;
     if (t->resuming)
         return one * n; /* what the resumed body is called is known */
     if (header_is(line, n, "etag", value, sizeof(value)))
@@ -127,6 +127,8 @@ static int begin_body(Transfer *t)
     if (!t->received)
         return 0;
     t->received = 0;
+    if (!t->request->restart)
+        return -EIO;
     return t->request->restart(t->request->context);
 }
 
@@ -154,7 +156,12 @@ static int check_time(void *context, curl_off_t a, curl_off_t b, curl_off_t c, c
     (void)c;
     (void)d;
     Transfer *t = context;
-    t->headers_late = t->headers_deadline && now_ms() > t->headers_deadline;
+    curl_off_t sent_us = 0; /* from the start to the moment when the request goes out */
+    if (t->answered)
+        return 0;
+    t->curl->getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+    int64_t wait = t->options->response_headers_ms ? t->options->response_headers_ms : HEADERS_MS;
+    t->headers_late = sent_us > 0 && now_ms() - t->started - sent_us / 1000 > wait;
     return t->headers_late;
 }
 
@@ -248,10 +255,9 @@ static void set_options(Transfer *t, const char *url, struct curl_slist *headers
 static CURLcode transfer(Transfer *t, const char *url, bool redirected)
 {
     struct curl_slist *headers = make_headers(t, redirected);
-    int64_t wait = t->options->response_headers_ms ? t->options->response_headers_ms : HEADERS_MS;
     t->why[0] = '\0';
-    t->began = t->headers_late = false;
-    t->headers_deadline = now_ms() + wait;
+    t->began = t->answered = t->headers_late = false;
+    t->started = now_ms();
     set_options(t, url, headers);
     CURLcode code = t->curl->perform(t->easy);
     t->curl->list_free(headers);
