@@ -138,18 +138,17 @@ static void read_field(const Reader *r, const IgnField *f, void *at, const Node 
 /* A key without a row: says which versions have it, which is what the reader of the warning needs next. */
 static void warn_unused(const Reader *r, const IgnType *type, const Node *n, const PathStep *path)
 {
-    const IgnField *other = NULL;
-    for (const IgnField *f = type->fields; f->name && !other; f++)
-        if (strcmp(f->name, n->key) == 0)
+    const IgnField *other = NULL; /* the first later row, else the last earlier one */
+    for (const IgnField *f = type->fields; f->name; f++)
+        if (strcmp(f->name, n->key) == 0 && (!other || other->since < r->version))
             other = f;
-    if (!other)
-        report_add_key(r->report, SEVERITY_WARNING, path, n, "unused key %s", n->key);
-    else if (other->since > r->version && other->until == IGN_3_7_EXP)
-        report_add_key(r->report, SEVERITY_WARNING, path, n, "unused key %s (in spec %s and later)", n->key,
-                       ign_version_text(other->since));
-    else
-        report_add_key(r->report, SEVERITY_WARNING, path, n, "unused key %s (in specs %s to %s only)", n->key,
-                       ign_version_text(other->since), ign_version_text(other->until));
+
+    const char *which = "";
+    if (other && other->since > r->version)
+        which = arena_printf(r->arena, " (in spec %s and later)", ign_version_text(other->since));
+    else if (other)
+        which = arena_printf(r->arena, " (only in spec 2, up to %s)", ign_version_text(other->until));
+    report_add_key(r->report, SEVERITY_WARNING, path, n, "unused key %s%s", n->key, which);
 }
 
 static void read_object(const Reader *r, const IgnType *type, void *object, const Node *n,
@@ -173,8 +172,21 @@ static void read_object(const Reader *r, const IgnType *type, void *object, cons
     }
 }
 
-/* A wrong kind is told once: rules that then miss the value at the same place say nothing new. */
-static void drop_consequences(Report *r, size_t from, size_t to)
+/* Whether the path, or what it leads through, is in the map. */
+static bool is_below(Arena *a, const Map *places, const char *path)
+{
+    char *p = arena_strdup(a, path), *dot;
+    while (!map_has(places, p)) {
+        dot = strrchr(p, '.');
+        if (!dot)
+            return false;
+        *dot = '\0';
+    }
+    return true;
+}
+
+/* A wrong kind is told once: rules that then miss the value there, or something in it, say nothing new. */
+static void drop_consequences(Arena *a, Report *r, size_t from, size_t to)
 {
     _cleanup_map_ Map wrong = MAP_INIT;
     for (size_t i = from; i < to; i++)
@@ -186,7 +198,7 @@ static void drop_consequences(Report *r, size_t from, size_t to)
     size_t kept = to;
     for (size_t i = to; i < r->n; i++) {
         ReportEntry *e = &r->entries[i];
-        if (e->severity == SEVERITY_ERROR && map_has(&wrong, e->path))
+        if (e->severity == SEVERITY_ERROR && is_below(a, &wrong, e->path))
             r->errors--;
         else
             r->entries[kept++] = *e;
@@ -258,7 +270,7 @@ int ign_config_from_node(Arena *a, const Node *node, const PathStep *path, IgnCo
     read_object(&reader, &ign_config_type, c, node, path);
     size_t shape = r->n;
     ign_config_validate(c, path, r);
-    drop_consequences(r, before, shape);
+    drop_consequences(a, r, before, shape);
     if (r->errors > errors)
         return -EINVAL;
     *ret = c;

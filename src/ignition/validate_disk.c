@@ -159,9 +159,8 @@ static void check_raid(const Checker *k, const void *object)
 typedef struct Format {
     const char *name;
     IgnVersion since;
-    size_t label_max; /* SIZE_MAX: not limited; 0: no label */
+    size_t label_max; /* SIZE_MAX: not limited */
     const char *label_message;
-    bool tag; /* the device is a name that the host gave, no path: nothing to make or wipe */
 } Format;
 
 static const Format formats[] = {
@@ -171,9 +170,7 @@ static const Format formats[] = {
     {"swap", IGN_3_0, 15, "filesystem labels cannot be longer than 15 characters when using swap"},
     {"vfat", IGN_3_0, 11, "filesystem labels cannot be longer than 11 characters when using vfat"},
     {"none", IGN_3_3, SIZE_MAX, NULL},
-    {"virtiofs", IGN_3_7_EXP, 0, "filesystem labels cannot be set when using virtiofs", true},
 };
-enum { VIRTIOFS_TAG_MAX = 36 };
 
 static const Format *format_find(const char *name, IgnVersion version)
 {
@@ -203,31 +200,14 @@ static const char *label_message(const IgnFilesystem *f, const Format *format)
     return format && strlen(f->label) > format->label_max ? format->label_message : NULL;
 }
 
-static const char *tag_message(const char *tag)
-{
-    if (is_empty(tag))
-        return "device not specified";
-    return strlen(tag) > VIRTIOFS_TAG_MAX ? "virtiofs device tag cannot be longer than 36 bytes" : NULL;
-}
-
 static void check_filesystem(const Checker *k, const void *object)
 {
     const IgnFilesystem *f = object;
     const Format *format = format_find(f->format, k->version);
-    bool tag = format && format->tag;
     check_field(k, SEVERITY_ERROR, "path", is_empty(f->path) ? NULL : check_path(f->path));
-    check_field(k, SEVERITY_ERROR, "device", tag ? tag_message(f->device) : check_path(f->device));
+    check_field(k, SEVERITY_ERROR, "device", check_path(f->device));
     check_field(k, SEVERITY_ERROR, "format", format_message(f, format));
     check_field(k, SEVERITY_ERROR, "label", label_message(f, format));
-    if (tag && !is_empty(f->uuid))
-        check_field(k, SEVERITY_ERROR, "uuid",
-                    "filesystem uuid cannot be set for non-block-device filesystems");
-    if (tag && f->wipe_filesystem == BOOL_TRUE)
-        check_field(k, SEVERITY_ERROR, "wipeFilesystem",
-                    "wipeFilesystem cannot be set for non-block-device filesystems");
-    if (tag && f->options.n > 0)
-        check_field(k, SEVERITY_ERROR, "options",
-                    "filesystem options (mkfs) cannot be set for non-block-device filesystems");
 }
 
 /* A filesystem straight on a disk that the config also partitions or wipes. */
