@@ -42,7 +42,7 @@ typedef struct Node {
 
 #define NODE_EACH(child, parent) for (Node *child = (parent)->first; child; child = child->next)
 
-const char *node_kind_name(NodeKind kind); /* "a string", "an object", "null", … */
+const char *node_kind_name(NodeKind kind);           /* "a string", "an object", "null", … */
 Node *node_get(const Node *object, const char *key); /* NULL: no object, or no such key */
 /* By "a.b.c"; list indices are numbers. NULL when anything on the way is missing. */
 Node *node_get_path(const Node *object, const char *path);
@@ -64,7 +64,11 @@ bool node_remove(Node *object, const char *key);
 Node *node_copy(Arena *a, const Node *n); /* deep; positions kept */
 
 /* ---- writing ---- */
-typedef enum JsonStyle { JSON_COMPACT, JSON_PRETTY /* four spaces */, JSON_PRETTY2 /* two spaces */ } JsonStyle;
+typedef enum JsonStyle {
+    JSON_COMPACT,
+    JSON_PRETTY /* four spaces */,
+    JSON_PRETTY2 /* two spaces */
+} JsonStyle;
 void json_write(const Node *n, JsonStyle style, Buf *out); /* no final newline */
 /* Block style, literal blocks for text of several lines, quotes only where a reader (1.1 too) needs them;
  * ends with a newline. sort_keys as Kubernetes tools print. */

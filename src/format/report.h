@@ -10,11 +10,11 @@ typedef enum Severity { SEVERITY_ERROR, SEVERITY_WARNING, SEVERITY_INFO } Severi
 
 typedef struct ReportEntry {
     Severity severity;
-    const char *path;    /* "$.storage.files.1.mode", "" when the finding has no place in the tree */
-    const Source *source; /* may be NULL */
+    const char *path;      /* "$.storage.files.1.mode", "" when the finding has no place in the tree */
+    const Source *source;  /* may be NULL */
     uint32_t line, column; /* 0: unknown */
     bool at_container;     /* column is of an opening bracket: Ignition's form names the one behind it */
-    const char *message;  /* one line, never a secret */
+    const char *message;   /* one line, never a secret */
 } ReportEntry;
 
 typedef struct Report {
@@ -24,7 +24,7 @@ typedef struct Report {
     size_t errors, warnings;
 } Report;
 
-#define REPORT_INIT(a) ((Report){.arena = (a)})
+#define REPORT_INIT(a)   ((Report){.arena = (a)})
 #define _cleanup_report_ _cleanup_(report_done)
 void report_done(Report *r);
 
@@ -35,7 +35,7 @@ typedef struct PathStep {
     const char *key; /* NULL: index */
     size_t index;
 } PathStep;
-#define PATH_KEY(parent, k) (&(PathStep){.up = (parent), .key = (k)})
+#define PATH_KEY(parent, k)   (&(PathStep){.up = (parent), .key = (k)})
 #define PATH_INDEX(parent, i) (&(PathStep){.up = (parent), .index = (i)})
 const char *path_text(Arena *a, const PathStep *path); /* NULL path: "$" */
 
@@ -43,8 +43,8 @@ const char *path_text(Arena *a, const PathStep *path); /* NULL path: "$" */
 void report_add(Report *r, Severity severity, const PathStep *path, const Node *at, const char *format, ...)
     _printf_(5, 6);
 /* The same at the position of the node's key. */
-void report_add_key(Report *r, Severity severity, const PathStep *path, const Node *at, const char *format, ...)
-    _printf_(5, 6);
+void report_add_key(Report *r, Severity severity, const PathStep *path, const Node *at, const char *format,
+                    ...) _printf_(5, 6);
 /* At a bare position, for readers. */
 void report_add_at(Report *r, Severity severity, const Source *source, uint32_t line, uint32_t column,
                    const char *format, ...) _printf_(6, 7);

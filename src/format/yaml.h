@@ -1,8 +1,8 @@
 #pragma once
-/* YAML into the same tree, by libyaml. Scalars resolve as Kubernetes and its tools read them (YAML 1.1: yes/no,
- * on/off, 0644 octal, 0o644 too; quoted ones are strings), anchors and merge keys (<<) are expanded within a
- * limit on nodes (YAML_NODES_MAX), duplicate keys are findings with both positions, keys must be strings.
- * JSON is read too. Several documents in one text come as an array of trees. */
+/* YAML into the same tree, by libyaml. Scalars resolve as Kubernetes and its tools read them (YAML 1.1:
+ * yes/no, on/off, 0644 octal, 0o644 too; quoted ones are strings), anchors and merge keys (<<) are expanded
+ * within a limit on nodes (YAML_NODES_MAX), duplicate keys are findings with both positions, keys must be
+ * strings. JSON is read too. Several documents in one text come as an array of trees. */
 #include "base/arena.h"
 #include "format/node.h"
 #include "format/report.h"

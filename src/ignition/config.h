@@ -29,12 +29,20 @@ typedef struct IgnList {
     size_t n;
     const Node *node;
 } IgnList;
-#define IGN_AT(list, type, i) (&((type *)(list).items)[i])
+#define IGN_AT(list, type, i)  (&((type *)(list).items)[i])
 #define IGN_STRING_AT(list, i) (((const char **)(list).items)[i])
-#define IGN_EACH(type, it, list) for (type *it = (list).items, *_end_##it = it + (list).n; it < _end_##it; it++)
+#define IGN_EACH(type, it, list)                                                                             \
+    for (type *it = (list).items, *_end_##it = it + (list).n; it < _end_##it; it++)
 
-typedef struct IgnHeader { const Node *node; const char *name, *value; bool value_null; } IgnHeader;
-typedef struct IgnVerification { const Node *node; const char *hash; } IgnVerification;
+typedef struct IgnHeader {
+    const Node *node;
+    const char *name, *value;
+    bool value_null;
+} IgnHeader;
+typedef struct IgnVerification {
+    const Node *node;
+    const char *hash;
+} IgnVerification;
 typedef struct IgnResource {
     const Node *node;
     const char *source, *compression;
@@ -48,10 +56,23 @@ typedef struct IgnChain { /* ignition.config */
     IgnList merge;  /* IgnResource */
     IgnList append; /* IgnResource, 2.x */
 } IgnChain;
-typedef struct IgnProxy { const Node *node; const char *http_proxy, *https_proxy; IgnList no_proxy; } IgnProxy;
-typedef struct IgnTls { const Node *node; IgnList certificate_authorities; /* IgnResource */ } IgnTls;
-typedef struct IgnSecurity { const Node *node; IgnTls tls; } IgnSecurity;
-typedef struct IgnTimeouts { const Node *node; OptInt http_response_headers, http_total; } IgnTimeouts;
+typedef struct IgnProxy {
+    const Node *node;
+    const char *http_proxy, *https_proxy;
+    IgnList no_proxy;
+} IgnProxy;
+typedef struct IgnTls {
+    const Node *node;
+    IgnList certificate_authorities; /* IgnResource */
+} IgnTls;
+typedef struct IgnSecurity {
+    const Node *node;
+    IgnTls tls;
+} IgnSecurity;
+typedef struct IgnTimeouts {
+    const Node *node;
+    OptInt http_response_headers, http_total;
+} IgnTimeouts;
 typedef struct IgnMeta { /* ignition */
     const Node *node;
     const char *version;
@@ -61,7 +82,10 @@ typedef struct IgnMeta { /* ignition */
     IgnTimeouts timeouts;
 } IgnMeta;
 
-typedef struct IgnKernelArguments { const Node *node; IgnList should_exist, should_not_exist; } IgnKernelArguments;
+typedef struct IgnKernelArguments {
+    const Node *node;
+    IgnList should_exist, should_not_exist;
+} IgnKernelArguments;
 
 typedef struct IgnUserCreate { /* passwd.users[].create, 2.x */
     const Node *node;
@@ -84,7 +108,10 @@ typedef struct IgnGroup {
     OptInt gid;
     OptBool system, should_exist;
 } IgnGroup;
-typedef struct IgnPasswd { const Node *node; IgnList users, groups; } IgnPasswd;
+typedef struct IgnPasswd {
+    const Node *node;
+    IgnList users, groups;
+} IgnPasswd;
 
 typedef struct IgnPartition {
     const Node *node;
@@ -93,14 +120,23 @@ typedef struct IgnPartition {
     OptInt size, start; /* sectors, 2.x */
     OptBool wipe_partition_entry, should_exist, resize;
 } IgnPartition;
-typedef struct IgnDisk { const Node *node; const char *device; OptBool wipe_table; IgnList partitions; } IgnDisk;
+typedef struct IgnDisk {
+    const Node *node;
+    const char *device;
+    OptBool wipe_table;
+    IgnList partitions;
+} IgnDisk;
 typedef struct IgnRaid {
     const Node *node;
     const char *name, *level;
     IgnList devices, options;
     OptInt spares;
 } IgnRaid;
-typedef struct IgnMountCreate { const Node *node; OptBool force; IgnList options; } IgnMountCreate; /* 2.x */
+typedef struct IgnMountCreate {
+    const Node *node;
+    OptBool force;
+    IgnList options;
+} IgnMountCreate;         /* 2.x */
 typedef struct IgnMount { /* storage.filesystems[].mount, 2.x */
     const Node *node;
     const char *device, *format, *label, *uuid;
@@ -116,8 +152,15 @@ typedef struct IgnFilesystem {
     const char *name; /* 2.x */
     IgnMount mount;   /* 2.x; there when mount.node is */
 } IgnFilesystem;
-typedef struct IgnTang { const Node *node; const char *url, *thumbprint, *advertisement; } IgnTang;
-typedef struct IgnClevisCustom { const Node *node; const char *pin, *config; OptBool needs_network; } IgnClevisCustom;
+typedef struct IgnTang {
+    const Node *node;
+    const char *url, *thumbprint, *advertisement;
+} IgnTang;
+typedef struct IgnClevisCustom {
+    const Node *node;
+    const char *pin, *config;
+    OptBool needs_network;
+} IgnClevisCustom;
 typedef struct IgnClevis {
     const Node *node;
     OptBool tpm2;
@@ -125,7 +168,10 @@ typedef struct IgnClevis {
     OptInt threshold;
     IgnClevisCustom custom;
 } IgnClevis;
-typedef struct IgnCex { const Node *node; OptBool enabled; } IgnCex;
+typedef struct IgnCex {
+    const Node *node;
+    OptBool enabled;
+} IgnCex;
 typedef struct IgnLuks {
     const Node *node;
     const char *name, *device, *label, *uuid;
@@ -136,8 +182,13 @@ typedef struct IgnLuks {
     IgnCex cex;
 } IgnLuks;
 
-typedef struct IgnOwner { const Node *node; OptInt id; const char *name; } IgnOwner;
-/* What files, directories and links share; it stands first in each, so a pointer to one is a pointer to it. */
+typedef struct IgnOwner {
+    const Node *node;
+    OptInt id;
+    const char *name;
+} IgnOwner;
+/* What files, directories and links share; it stands first in each, so a pointer to one is a pointer to it.
+ */
 typedef struct IgnNode {
     const Node *node;
     const char *path;
@@ -149,17 +200,27 @@ typedef struct IgnFile {
     IgnNode base;
     OptInt mode;
     IgnResource contents;
-    IgnList append;        /* IgnResource, 3.x */
-    OptBool append_to;     /* `append: true`, 2.2 to 2.4 */
+    IgnList append;    /* IgnResource, 3.x */
+    OptBool append_to; /* `append: true`, 2.2 to 2.4 */
 } IgnFile;
-typedef struct IgnDirectory { IgnNode base; OptInt mode; } IgnDirectory;
-typedef struct IgnLink { IgnNode base; OptBool hard; const char *target; } IgnLink;
+typedef struct IgnDirectory {
+    IgnNode base;
+    OptInt mode;
+} IgnDirectory;
+typedef struct IgnLink {
+    IgnNode base;
+    OptBool hard;
+    const char *target;
+} IgnLink;
 typedef struct IgnStorage {
     const Node *node;
     IgnList disks, raid, luks, filesystems, files, directories, links;
 } IgnStorage;
 
-typedef struct IgnDropin { const Node *node; const char *name, *contents; } IgnDropin;
+typedef struct IgnDropin {
+    const Node *node;
+    const char *name, *contents;
+} IgnDropin;
 typedef struct IgnUnit {
     const Node *node;
     const char *name, *contents;
@@ -167,8 +228,14 @@ typedef struct IgnUnit {
     OptBool enable; /* 2.x */
     IgnList dropins;
 } IgnUnit;
-typedef struct IgnSystemd { const Node *node; IgnList units; } IgnSystemd;
-typedef struct IgnNetworkd { const Node *node; IgnList units; /* IgnUnit: name, contents, dropins */ } IgnNetworkd;
+typedef struct IgnSystemd {
+    const Node *node;
+    IgnList units;
+} IgnSystemd;
+typedef struct IgnNetworkd {
+    const Node *node;
+    IgnList units; /* IgnUnit: name, contents, dropins */
+} IgnNetworkd;
 
 typedef struct IgnConfig {
     const Node *node;

@@ -1,16 +1,16 @@
 #pragma once
-/* The config language as tables: one row says a field's name, kind, place in the C type, the versions that have
- * it and how lists of it merge. Reading, writing, merging and the "unused key" warning are walks over these
- * rows; nothing else in the tree knows the names of fields. */
+/* The config language as tables: one row says a field's name, kind, place in the C type, the versions that
+ * have it and how lists of it merge. Reading, writing, merging and the "unused key" warning are walks over
+ * these rows; nothing else in the tree knows the names of fields. */
 #include "ignition/config.h"
 
 typedef enum IgnKind {
     IGN_KIND_STRING,
     IGN_KIND_INT,
     IGN_KIND_BOOL,
-    IGN_KIND_OBJECT,      /* embedded, `type` says which */
-    IGN_KIND_OBJECTS,     /* IgnList of `type` */
-    IGN_KIND_STRINGS,     /* IgnList of const char * */
+    IGN_KIND_OBJECT,  /* embedded, `type` says which */
+    IGN_KIND_OBJECTS, /* IgnList of `type` */
+    IGN_KIND_STRINGS, /* IgnList of const char * */
 } IgnKind;
 
 typedef enum IgnMerge {
@@ -30,12 +30,12 @@ typedef struct IgnField {
     const char *name;
     IgnKind kind;
     uint16_t offset;
-    uint8_t since, until;      /* IgnVersion, both included */
+    uint8_t since, until; /* IgnVersion, both included */
     IgnMerge merge;
     const IgnType *type;
-    bool required;             /* written even when empty ("ignition", "version", names and paths) */
-    bool always_2x;            /* the documented 2.x form writes this object even when nothing is in it */
-    uint8_t key_space;         /* IgnKeySpace: lists of one object that share their keys */
+    bool required;     /* written even when empty ("ignition", "version", names and paths) */
+    bool always_2x;    /* the documented 2.x form writes this object even when nothing is in it */
+    uint8_t key_space; /* IgnKeySpace: lists of one object that share their keys */
 } IgnField;
 
 struct IgnType {

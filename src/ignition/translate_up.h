@@ -1,5 +1,6 @@
 #pragma once
-/* The two halves of lifting 2.x, for translate.c: what is in lists of its own, and what lies on filesystems. */
+/* The two halves of lifting 2.x, for translate.c: what is in lists of its own, and what lies on filesystems.
+ */
 #include "ignition/translate.h"
 
 typedef struct Lift {
@@ -23,6 +24,6 @@ const char *lift_mount_point(Lift *l, const IgnNode *n, const PathStep *path);
 /* ---- lists under construction ---- */
 IgnList list_with_room(Arena *a, size_t items, size_t size, const Node *node);
 IgnList list_copy(Arena *a, const IgnList *from, size_t size); /* to be changed item by item */
-void *list_add(IgnList *list, const void *item, size_t size); /* there must be room */
+void *list_add(IgnList *list, const void *item, size_t size);  /* there must be room */
 /* For lists whose length nobody knows before: room doubles. Only for lists that began empty. */
 void list_push(Arena *a, IgnList *list, const void *item, size_t size);

@@ -1,5 +1,6 @@
 #pragma once
-/* The text of a systemd unit, read as Ignition's checker reads it: what it refuses, this refuses, with its words. */
+/* The text of a systemd unit, read as Ignition's checker reads it: what it refuses, this refuses, with its
+ * words. */
 #include "base/arena.h"
 #include "base/error.h"
 

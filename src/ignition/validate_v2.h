@@ -1,6 +1,6 @@
 #pragma once
-/* The rules of spec 2.0 to 2.4, as the last line that read them (0.35) had them, with its words. What it called
- * "deprecated" is a warning. Every rule is asked; a finding does not stop those of the same object. */
+/* The rules of spec 2.0 to 2.4, as the last line that read them (0.35) had them, with its words. What it
+ * called "deprecated" is a warning. Every rule is asked; a finding does not stop those of the same object. */
 #include "format/report.h"
 #include "ignition/config.h"
 
