@@ -354,7 +354,7 @@ static int complete(Parse *p, int argc, char **argv)
     }
     const Option *o = argc > 1 ? waits_for_value(p, argv[argc - 2]) : NULL;
     if (o && o->kind == OPTION_CHOICE) {
-        for (const char *c = o->choices; *c; c += strspn(c, " ")) {
+        for (const char *c = o->choices ? o->choices : ""; *c; c += strspn(c, " ")) {
             printf("%.*s\n", (int)strcspn(c, " "), c);
             c += strcspn(c, " ");
         }
