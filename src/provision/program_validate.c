@@ -1,6 +1,6 @@
 /* `ignition-validate`: the report of one config on stdout, exit 1 if it has an error. The text form is
- * Ignition's, finding by finding; json and sarif are for other programs. A text that is no config at all
- * (empty) is told on stderr, as there is no place in it that a finding could name. Referenced configs are not
+ * Ignition's, finding by finding; json and sarif are for other programs. An empty text is
+ * told on stderr, a version that is not taken both there and in the report. Referenced configs are not
  * fetched. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,6 +29,17 @@ static int usage(const GoFlag *flags, const char *name, const Error *e, int exit
     return exit_code;
 }
 
+/* Scripts that know Ignition look on stderr for a version that is not taken. */
+static void version_errors_tell(const Report *r)
+{
+    static const char *const starts[] = {"unsupported config version", "invalid config version"};
+
+    for (size_t i = 0; i < r->n; i++)
+        for (size_t k = 0; k < ELEMENTS(starts); k++)
+            if (strncmp(r->entries[i].message, starts[k], strlen(starts[k])) == 0)
+                fprintf(stderr, "couldn't parse config: %s\n", r->entries[i].message);
+}
+
 static int validate(const char *path, ReportFormat format)
 {
     _cleanup_arena_ Arena *arena = arena_new();
@@ -45,9 +56,13 @@ static int validate(const char *path, ReportFormat format)
     }
     const Source source = {.name = path, .text = text.data ? text.data : "", .len = text.len};
     r = ign_config_parse_newest(arena, &source, IGN_PARSE_DUPLICATE_KEYS_OK, &config, &report);
-    if (r == -ENODATA && report.n == 0)
+    if (r == -ENODATA) {
         fputs("couldn't parse config: not a config (empty)\n", stderr);
+        if (format == REPORT_IGNITION)
+            return 1;
+    }
     report_sort(&report);
+    version_errors_tell(&report);
     report_write(&report, format, &out);
     if (out.len > 0)
         fwrite(out.data, 1, out.len, stdout);
