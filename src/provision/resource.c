@@ -42,7 +42,6 @@ void fetcher_free(Fetcher *f)
 {
     if (!f)
         return;
-    resource_http_done(&f->http);
     for (size_t i = 0; i < f->n_authorities; i++)
         buf_done(&f->authorities[i].pem);
     free(f->authorities);

@@ -14,5 +14,4 @@ typedef struct ResourceHttp {
     const char *authorities;               /* PEM, beside the system's; NULL: none */
 } ResourceHttp;
 
-int resource_http_get(ResourceHttp *h, const IgnResource *r, Content *c, Error *e);
-void resource_http_done(ResourceHttp *h);
+int resource_http_get(const ResourceHttp *h, const IgnResource *r, Content *c, Error *e);

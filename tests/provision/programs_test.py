@@ -72,7 +72,7 @@ class Apply(ProvisionTest):
 
     def test_files_and_chain_and_again(self):
         child = data(config("2.2.0", systemd={"units": [{"name": "a.service", "contents": "[Unit]\n"}]}))
-        cfg = merge(child, storage={"files": [file_entry("/etc/x", "data:,x")]})
+        cfg = merge(child, storage={"files": [file_entry("/etc/x", "data:,x", overwrite=True)]})
         for _ in range(2):
             self.apply(cfg)
             self.assertEqual((self.root / "etc/x").read_text(), "x")
