@@ -1,6 +1,7 @@
 /* What a GET of the provisioner looks like: the headers that a config server tells spec versions by, the
  * config's own headers over them, the bytes into the content of the resource. Each try is a line in the log,
- * since at a first boot that line is all that says why the machine waits; URLs are shown without their query. */
+ * since at a first boot that line is all that says why the machine waits; URLs are shown without their query.
+ */
 #include "provision/resource_http.h"
 
 #include "base/log.h"

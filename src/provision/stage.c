@@ -31,6 +31,15 @@ int stage_fetch_run(StageContext *c _unused_, Error *e _unused_)
     return 0;
 }
 
+int stage_kargs_run(StageContext *c, Error *e)
+{
+    const IgnKernelArguments *k = &c->config->kernel_arguments;
+
+    if (k->should_exist.n + k->should_not_exist.n > 0)
+        return error_set(e, EOPNOTSUPP, "stage kargs does not support kernelArguments yet");
+    return 0;
+}
+
 int stage_disks_run(StageContext *c, Error *e)
 {
     const IgnStorage *s = &c->config->storage;
