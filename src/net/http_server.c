@@ -1,0 +1,282 @@
+/* libmicrohttpd in external epoll mode: no thread, the caller's poll() drives it. Requests have no bodies
+ * here; one that sends some is answered when its headers are in, and the connection ends. A new certificate
+ * is a new daemon on the same listening socket; the former one takes no new connections and lives until its
+ * last one ends. (The library's callback for certificates has no context, so it would need a global.) */
+#include "net/http_server.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { CONNECTION_MEMORY = HTTP_SERVER_HEADERS + (4 << 10), BACKLOG = 1024 };
+
+/* The newest first; the others are on their way out. */
+typedef struct Daemon {
+    struct Daemon *next;
+    struct MHD_Daemon *mhd;
+} Daemon;
+
+struct HttpServer {
+    HttpServerOptions options;
+    int listener, epoll;
+    uint16_t port;
+    Daemon *daemons;
+};
+
+struct HttpExchange {
+    struct MHD_Connection *connection;
+    char peer[INET6_ADDRSTRLEN];
+};
+
+HttpBody *http_body_new(const void *data, size_t n)
+{
+    HttpBody *b = malloc(sizeof(*b) + n + 1);
+    if (!b)
+        abort();
+    b->holders = 1;
+    b->n = n;
+    if (n)
+        memcpy(b->data, data, n);
+    b->data[n] = '\0';
+    return b;
+}
+
+HttpBody *http_body_ref(HttpBody *b)
+{
+    b->holders++;
+    return b;
+}
+
+void http_body_unref(HttpBody *b)
+{
+    if (b && --b->holders == 0)
+        free(b);
+}
+
+const char *http_exchange_header(const HttpExchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_exchange_query(const HttpExchange *x, const char *name)
+{
+    return MHD_lookup_connection_value(x->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *http_exchange_peer(const HttpExchange *x)
+{
+    return x->peer;
+}
+
+static void find_peer(HttpExchange *x)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *a = info ? info->client_addr : NULL;
+    if (a && a->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, x->peer,
+                  sizeof(x->peer));
+    else if (a && a->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, x->peer,
+                  sizeof(x->peer));
+}
+
+static void release_body(void *body)
+{
+    http_body_unref(body);
+}
+
+static enum MHD_Result send_answer(struct MHD_Connection *connection, HttpAnswer *a)
+{
+    struct MHD_Response *response;
+    if (a->body)
+        response = MHD_create_response_from_buffer_with_free_callback_cls(a->body->n, a->body->data,
+                                                                          release_body, a->body);
+    else
+        response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+    if (!response) {
+        http_body_unref(a->body);
+        return MHD_NO;
+    }
+    if (a->content_type)
+        MHD_add_response_header(response, "Content-Type", a->content_type);
+    if (a->allow)
+        MHD_add_response_header(response, "Allow", a->allow);
+    enum MHD_Result r = MHD_queue_response(connection, a->status, response);
+    MHD_destroy_response(response);
+    return r;
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *upload, size_t *upload_n,
+                              void **state)
+{
+    HttpServer *s = context;
+    (void)version;
+    (void)upload;
+    (void)upload_n;
+    (void)state;
+    HttpExchange x = {.connection = connection};
+    find_peer(&x);
+    HttpAnswer a = s->options.handler(s->options.context, &x, method, path);
+    return send_answer(connection, &a);
+}
+
+/* ---- listening ---- */
+
+static int open_listener(HttpServer *s, Error *e)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *a;
+    char port[8];
+    snprintf(port, sizeof(port), "%u", s->options.port);
+    if (getaddrinfo(s->options.address, port, &hints, &a))
+        return error_set(e, EINVAL, "'%s' is not an address to listen on", s->options.address);
+    int one = 1, r = 0;
+    s->listener = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->listener < 0 || setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+        bind(s->listener, a->ai_addr, a->ai_addrlen) < 0 || listen(s->listener, BACKLOG) < 0)
+        r = error_errno(e, -errno, "listening on %s port %u", s->options.address, s->options.port);
+    freeaddrinfo(a);
+    struct sockaddr_storage bound;
+    socklen_t n = sizeof(bound);
+    if (r == 0 && getsockname(s->listener, (struct sockaddr *)&bound, &n) == 0)
+        s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
+                                                    : ((struct sockaddr_in *)(void *)&bound)->sin_port);
+    return r;
+}
+
+static int add_daemon(HttpServer *s, const char *certificate, const char *key, Error *e)
+{
+    /* MHD closes its listener when it ends; each daemon gets a descriptor of its own. */
+    int listener = fcntl(s->listener, F_DUPFD_CLOEXEC, 3);
+    if (listener < 0)
+        return error_errno(e, -errno, "the listening socket");
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+         (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    unsigned flags = MHD_USE_EPOLL | (s->options.tls ? MHD_USE_TLS : 0);
+    struct MHD_Daemon *mhd = MHD_start_daemon(
+        flags, 0, NULL, NULL, handle, s, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)HTTP_SERVER_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_IDLE_SEC,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        s->options.per_address, MHD_OPTION_ARRAY, s->options.tls ? tls : tls + ELEMENTS(tls) - 1,
+        MHD_OPTION_END);
+    if (!mhd) {
+        close(listener);
+        return error_set(e, EINVAL,
+                         s->options.tls ? "the certificate and its key cannot be used"
+                                        : "the server does not start");
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(mhd, MHD_DAEMON_INFO_EPOLL_FD);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = mhd};
+    if (!info || epoll_ctl(s->epoll, EPOLL_CTL_ADD, info->epoll_fd, &event) < 0) {
+        MHD_stop_daemon(mhd);
+        return error_errno(e, -errno, "watching the server");
+    }
+    Daemon *d = calloc(1, sizeof(*d));
+    if (!d)
+        abort();
+    *d = (Daemon){.next = s->daemons, .mhd = mhd};
+    s->daemons = d;
+    return 0;
+}
+
+static void retire(Daemon *d)
+{
+    if (!d)
+        return;
+    MHD_socket listener = MHD_quiesce_daemon(d->mhd);
+    if (listener != MHD_INVALID_SOCKET)
+        close(listener);
+}
+
+int http_server_set_certificate(HttpServer *s, const char *certificate, const char *key, Error *e)
+{
+    Daemon *former = s->daemons;
+    int r = add_daemon(s, certificate, key, e);
+    if (r >= 0)
+        retire(former);
+    return r;
+}
+
+int http_server_new(const HttpServerOptions *o, HttpServer **ret, Error *e)
+{
+    _cleanup_(http_server_freep)
+    HttpServer *s = calloc(1, sizeof(*s));
+    if (!s)
+        abort();
+    *s = (HttpServer){.options = *o, .listener = -EBADF, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    if (s->epoll < 0)
+        return error_errno(e, -errno, "epoll");
+    int r = open_listener(s, e);
+    if (r >= 0 && !o->tls)
+        r = add_daemon(s, NULL, NULL, e);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+static void stop(Daemon *d)
+{
+    MHD_stop_daemon(d->mhd);
+    free(d);
+}
+
+void http_server_free(HttpServer *s)
+{
+    if (!s)
+        return;
+    for (Daemon *d = s->daemons, *next; d; d = next) {
+        next = d->next;
+        stop(d);
+    }
+    closep(&s->listener);
+    closep(&s->epoll);
+    free(s);
+}
+
+uint16_t http_server_port(const HttpServer *s)
+{
+    return s->port;
+}
+
+int http_server_fd(const HttpServer *s)
+{
+    return s->epoll;
+}
+
+int http_server_timeout_ms(HttpServer *s)
+{
+    int shortest = -1;
+    for (Daemon *d = s->daemons; d; d = d->next) {
+        MHD_UNSIGNED_LONG_LONG ms;
+        if (MHD_get_timeout(d->mhd, &ms) == MHD_YES && (shortest < 0 || ms < (unsigned)shortest))
+            shortest = ms > 60000 ? 60000 : (int)ms;
+    }
+    return shortest;
+}
+
+void http_server_work(HttpServer *s)
+{
+    for (Daemon **p = &s->daemons; *p;) {
+        Daemon *d = *p;
+        MHD_run(d->mhd);
+        const union MHD_DaemonInfo *info = MHD_get_daemon_info(d->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (d != s->daemons && info && !info->num_connections) {
+            *p = d->next;
+            stop(d);
+        } else
+            p = &d->next;
+    }
+}

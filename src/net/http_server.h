@@ -1,0 +1,56 @@
+#pragma once
+/* An HTTP/1.1 server over TLS (1.2 and newer) for one thread, on libmicrohttpd. It answers from memory: the
+ * handler gives it bytes that stay until they are released. Limits: HTTP_SERVER_CONNECTIONS at a time,
+ * request headers of at most HTTP_SERVER_HEADERS bytes (431 past that), idle connections end after 30 s. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum { HTTP_SERVER_CONNECTIONS = 4096, HTTP_SERVER_HEADERS = 12 << 10, HTTP_SERVER_IDLE_SEC = 30 };
+
+/* Bytes with a count of those who hold them; made with one holder. */
+typedef struct HttpBody {
+    unsigned holders;
+    size_t n;
+    char data[];
+} HttpBody;
+HttpBody *http_body_new(const void *data, size_t n);
+HttpBody *http_body_ref(HttpBody *b);
+void http_body_unref(HttpBody *b);
+DEFINE_CLEANUP(HttpBody *, http_body_unref);
+
+typedef struct HttpExchange HttpExchange; /* one request and its answer, during the handler */
+const char *http_exchange_header(const HttpExchange *x, const char *name);
+const char *http_exchange_query(const HttpExchange *x, const char *name);
+const char *http_exchange_peer(const HttpExchange *x); /* the client's address in text */
+
+typedef struct HttpAnswer {
+    unsigned status;
+    const char *content_type; /* NULL: none */
+    const char *allow;        /* the Allow header of a 405; NULL: none */
+    HttpBody *body;           /* given away; NULL: empty. For HEAD its length is told and nothing sent */
+} HttpAnswer;
+
+typedef HttpAnswer (*HttpHandler)(void *context, const HttpExchange *x, const char *method, const char *path);
+
+typedef struct HttpServerOptions {
+    const char *address; /* "0.0.0.0", "::", "127.0.0.1", … */
+    uint16_t port;       /* 0: any, see http_server_port() */
+    bool tls;
+    unsigned per_address; /* connections of one client address; 0: no limit of its own */
+    HttpHandler handler;
+    void *context;
+} HttpServerOptions;
+
+typedef struct HttpServer HttpServer;
+int http_server_new(const HttpServerOptions *o, HttpServer **ret,
+                    Error *e); /* with tls: listens after set_certificate */
+void http_server_free(HttpServer *s);
+DEFINE_CLEANUP(HttpServer *, http_server_free);
+/* PEM; new handshakes use it from now on, connections that stand stay. On failure the former one stays. */
+int http_server_set_certificate(HttpServer *s, const char *certificate, const char *key, Error *e);
+uint16_t http_server_port(const HttpServer *s);
+int http_server_fd(const HttpServer *s);   /* readable when there is something to do */
+int http_server_timeout_ms(HttpServer *s); /* for poll(); -1: none */
+void http_server_work(HttpServer *s);
