@@ -103,26 +103,41 @@ void report_add_at(Report *r, Severity severity, const Source *source, uint32_t 
     va_end(ap);
 }
 
+/* An entry with what makes the order total: sources in the order in which they come up, then the place, then
+ * the order of finding. */
+typedef struct Placed {
+    ReportEntry entry;
+    size_t source, found;
+} Placed;
+
 static int by_place(const void *x, const void *y)
 {
-    const ReportEntry *a = x, *b = y;
+    const Placed *a = x, *b = y;
     if (a->source != b->source)
-        return 0;
-    if (a->line != b->line)
-        return a->line < b->line ? -1 : 1;
-    return a->column == b->column ? 0 : a->column < b->column ? -1 : 1;
+        return a->source < b->source ? -1 : 1;
+    if (a->entry.line != b->entry.line)
+        return a->entry.line < b->entry.line ? -1 : 1;
+    if (a->entry.column != b->entry.column)
+        return a->entry.column < b->entry.column ? -1 : 1;
+    return a->found < b->found ? -1 : a->found > b->found;
 }
 
-/* Stable, since entries of different sources keep their order; reports are short. */
 void report_sort(Report *r)
 {
-    for (size_t i = 1; i < r->n; i++) {
-        ReportEntry e = r->entries[i];
-        size_t k = i;
-        for (; k > 0 && by_place(&r->entries[k - 1], &e) > 0; k--)
-            r->entries[k] = r->entries[k - 1];
-        r->entries[k] = e;
+    if (r->n < 2)
+        return;
+    Placed *placed = ARENA_ARRAY(r->arena, Placed, r->n);
+    for (size_t i = 0; i < r->n; i++) {
+        placed[i] = (Placed){.entry = r->entries[i], .source = i, .found = i};
+        for (size_t k = i; k-- > 0;) /* neighbours mostly share their source */
+            if (placed[k].entry.source == placed[i].entry.source) {
+                placed[i].source = placed[k].source;
+                break;
+            }
     }
+    qsort(placed, r->n, sizeof(*placed), by_place);
+    for (size_t i = 0; i < r->n; i++)
+        r->entries[i] = placed[i].entry;
 }
 
 /* ---- writing ---- */

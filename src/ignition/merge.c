@@ -76,7 +76,7 @@ static IgnList merge_keyed(Arena *a, const IgnType *type, const IgnField *f, con
     if (parent->n == 0 || in_child.n == 0)
         return parent->n == 0 ? *child : *parent;
 
-    IgnList list = {.node = child->node ? child->node : parent->node};
+    IgnList list = {}; /* stands in no text as a whole */
     list.items = arena_alloc(a, item_size(f) * (parent->n + child->n));
     for (size_t i = 0; i < parent->n; i++) {
         const void *item = item_at(f, parent, i);
@@ -103,7 +103,7 @@ static IgnList merge_concat(Arena *a, const IgnField *f, const IgnList *parent, 
 {
     if (parent->n == 0 || child->n == 0)
         return parent->n == 0 ? *child : *parent;
-    IgnList list = {.node = child->node};
+    IgnList list = {};
     list.items = arena_alloc(a, item_size(f) * (parent->n + child->n));
     for (size_t i = 0; i < parent->n; i++)
         list_add(f, &list, item_at(f, parent, i));

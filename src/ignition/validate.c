@@ -30,13 +30,19 @@ void check_object(const Checker *k, Severity severity, const char *message)
         report_add(k->report, severity, k->path, k->node, "%s", message);
 }
 
-/* Made lists and made entries have no node; then the nearest thing around has to do. */
-static const Node *entry_node(const Checker *k, const IgnList *entries, size_t i)
+/* Objects know where they were written, strings are counted off. Merged lists and made entries have no node;
+ * then the nearest thing around has to do. */
+static const Node *entry_node(const Checker *k, const IgnField *f, const IgnList *list, size_t i)
 {
-    const Node *n = entries->node && entries->node->kind == NODE_ARRAY ? entries->node->first : NULL;
-    while (n && i-- > 0)
-        n = n->next;
-    return n ? n : entries->node ? entries->node : k->node;
+    const Node *own = f->type ? *(const Node *const *)((char *)list->items + i * f->type->size) : NULL;
+    if (own || !list->node || list->node->kind != NODE_ARRAY)
+        return own ? own : list->node ? list->node : k->node;
+    EntryCursor *c = k->cursor;
+    if (c->list != list->node || c->index > i)
+        *c = (EntryCursor){.list = list->node, .entry = list->node->first};
+    for (; c->entry && c->index < i; c->index++)
+        c->entry = c->entry->next;
+    return c->entry ? c->entry : list->node;
 }
 
 void check_entry(const Checker *k, Severity severity, const char *list, const IgnList *entries, size_t i,
@@ -44,7 +50,8 @@ void check_entry(const Checker *k, Severity severity, const char *list, const Ig
 {
     if (!message)
         return;
-    const Node *at = entry_node(k, entries, i), *in = field ? node_get(at, field) : NULL;
+    const Node *at = entry_node(k, ign_field_find(k->type, list, k->version), entries, i);
+    const Node *in = field ? node_get(at, field) : NULL;
     const PathStep *entry = PATH_INDEX(PATH_KEY(k->path, list), i);
     report_add(k->report, severity, field ? PATH_KEY(entry, field) : entry, in ? in : at, "%s", message);
 }
@@ -63,12 +70,9 @@ static void check_repeats(const Checker *k, const IgnField *f, const IgnList *li
     size_t size = f->type ? f->type->size : sizeof(const char *);
     for (size_t i = 0; i < list->n; i++) {
         const void *entry = (char *)list->items + i * size;
-        if (map_put_new(seen, entry_key(k->scratch, f, entry), (void *)entry, NULL) == 0) {
-            const Node *own = f->type ? *(const Node *const *)entry : NULL;
-            const PathStep *at = PATH_INDEX(PATH_KEY(k->path, f->name), i);
-            report_add(k->report, SEVERITY_ERROR, at, own ? own : entry_node(k, list, i),
-                       "duplicate entry defined");
-        }
+        if (map_put_new(seen, entry_key(k->scratch, f, entry), (void *)entry, NULL) == 0)
+            report_add(k->report, SEVERITY_ERROR, PATH_INDEX(PATH_KEY(k->path, f->name), i),
+                       entry_node(k, f, list, i), "duplicate entry defined");
     }
 }
 
@@ -94,6 +98,7 @@ static void walk(const Checker *around, const IgnType *type, const void *object,
 {
     const Node *node = *(const Node *const *)object;
     Checker k = *around;
+    k.type = type;
     k.path = path;
     k.own = node != NULL;
     k.node = node ? node : around->node;
@@ -125,5 +130,7 @@ void ign_config_validate(const IgnConfig *c, const PathStep *path, Report *r)
         return;
     }
     _cleanup_arena_ Arena *scratch = arena_new();
-    walk(&(Checker){.version = c->version, .report = r, .scratch = scratch}, &ign_config_type, c, path);
+    EntryCursor cursor = {};
+    Checker k = {.version = c->version, .report = r, .scratch = scratch, .cursor = &cursor};
+    walk(&k, &ign_config_type, c, path);
 }

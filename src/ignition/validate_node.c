@@ -229,6 +229,7 @@ static void check_unit_paths(const Checker *k, const void *object)
     if (paths.n == 0)
         return;
     Checker storage = *k;
+    storage.type = &ign_storage_type;
     storage.path = PATH_KEY(k->path, "storage");
     for (size_t w = 0; w < ELEMENTS(lists); w++)
         for (size_t i = 0; i < node_list(&c->storage, w)->n; i++) {

@@ -4,14 +4,22 @@
 #include "format/report.h"
 #include "ignition/schema.h"
 
+/* The string of a list that was last looked for: findings come in order, so the next is not far. */
+typedef struct EntryCursor {
+    const Node *list, *entry;
+    size_t index;
+} EntryCursor;
+
 /* The object under check and where it stands. */
 typedef struct Checker {
     IgnVersion version;
+    const IgnType *type;
     Report *report;
     Arena *scratch; /* lives until the whole config is checked */
     const PathStep *path;
     const Node *node; /* of the object, else of the nearest one around it; NULL in configs without text */
     bool own;         /* node is the object's own */
+    EntryCursor *cursor;
 } Checker;
 
 typedef struct IgnRule {
@@ -28,7 +36,7 @@ extern const IgnRule ign_resource_rules[], ign_node_rules[], ign_disk_rules[], i
 void check_field(const Checker *k, Severity severity, const char *field, const char *message);
 /* On the object itself. */
 void check_object(const Checker *k, Severity severity, const char *message);
-/* On entry `i` of a list of the object, or on a field of that entry (NULL: the entry). */
+/* On entry `i` of a list of the object (one of its fields), or on a field of that entry (NULL: the entry). */
 void check_entry(const Checker *k, Severity severity, const char *list, const IgnList *entries, size_t i,
                  const char *field, const char *message);
 

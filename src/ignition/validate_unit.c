@@ -68,25 +68,35 @@ static const char *template_of(Arena *a, const char *name)
     return arena_printf(a, "%.*s@.service", (int)(at - name), name);
 }
 
-/* An instance is enabled through the text of its template. */
+/* Text that can be read and has no [Install]. Broken text is told of as such. */
+static bool lacks_install(Arena *scratch, const IgnUnit *template)
+{
+    UnitOption *options;
+    return !is_empty(template->contents) &&
+           unit_text_read(scratch, template->contents, &options, NULL) >= 0 &&
+           !unit_text_has_section(options, "Install");
+}
+
+/* An instance is enabled through the text of its template, which is read once for all of them. */
 static void check_systemd(const Checker *k, const void *object)
 {
     const IgnSystemd *s = object;
-    _cleanup_map_ Map units = MAP_INIT;
+    _cleanup_map_ Map units = MAP_INIT, verdicts = MAP_INIT;
     IGN_EACH(IgnUnit, u, s->units)
     map_put(&units, u->name ? u->name : "", u);
     for (size_t i = 0; i < s->units.n; i++) {
         const IgnUnit *u = IGN_AT(s->units, IgnUnit, i);
         const char *name = u->enabled == BOOL_TRUE ? template_of(k->scratch, u->name) : NULL;
-        const IgnUnit *template = name ? map_get(&units, name) : NULL;
-        UnitOption *options;
-        if (!template || is_empty(template->contents) ||
-            unit_text_read(k->scratch, template->contents, &options, NULL) < 0 ||
-            unit_text_has_section(options, "Install"))
+        IgnUnit *template = name ? map_get(&units, name) : NULL;
+        if (!template)
             continue;
-        check_entry(k, SEVERITY_WARNING, "units", &s->units, i, "contents",
-                    arena_printf(k->scratch, "template unit \"%s\" for \"%s\" doesn't have Install section",
-                                 name, u->name));
+        if (!map_has(&verdicts, name))
+            map_put(&verdicts, name, lacks_install(k->scratch, template) ? template : NULL);
+        if (map_get(&verdicts, name))
+            check_entry(k, SEVERITY_WARNING, "units", &s->units, i, "contents",
+                        arena_printf(k->scratch,
+                                     "template unit \"%s\" for \"%s\" doesn't have Install section", name,
+                                     u->name));
     }
 }
 
