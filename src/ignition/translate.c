@@ -4,47 +4,90 @@
  * are in, and a finding there is told at the place where the user wrote what caused it. */
 #include "ignition/translate.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #include "ignition/translate_down.h"
 #include "ignition/translate_up.h"
 #include "ignition/validate.h"
 
 /* ---- findings about a result, told about its origin ---- */
-/* Adds the finding at the node of the tree that was written where the entry points; false: there is none. */
-static bool report_at_origin(Report *r, const ReportEntry *e, const Node *n, const PathStep *path)
-{
-    size_t index = 0;
+/* An error of the result, and the path of what was written at its place. */
+typedef struct Misfit {
+    const ReportEntry *entry;
+    const char *path; /* NULL until found */
+} Misfit;
 
-    if (n->line == e->line && n->column == e->column && n->source == e->source) {
-        report_add(r, e->severity, path, n, "%s", e->message);
-        return true;
+typedef struct Search {
+    Arena *arena;
+    Misfit **by_place;
+    size_t n;
+} Search;
+
+static int place_compare(const ReportEntry *e, uint32_t line, uint32_t column)
+{
+    if (e->line != line)
+        return e->line < line ? -1 : 1;
+    return e->column < column ? -1 : e->column > column;
+}
+
+static int misfit_compare(const void *x, const void *y)
+{
+    const Misfit *const *a = x, *const *b = y;
+
+    return place_compare((*a)->entry, (*b)->entry->line, (*b)->entry->column);
+}
+
+/* One walk over the tree for all errors; what stands around a place comes first and keeps it. */
+static void search_tree(const Search *s, const Node *n, const PathStep *path)
+{
+    size_t low = 0, high = s->n, index = 0;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (place_compare(s->by_place[middle]->entry, n->line, n->column) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    for (; low < s->n && place_compare(s->by_place[low]->entry, n->line, n->column) == 0; low++)
+        if (!s->by_place[low]->path && s->by_place[low]->entry->source == n->source)
+            s->by_place[low]->path = path_text(s->arena, path);
     if (n->kind != NODE_OBJECT && n->kind != NODE_ARRAY)
-        return false;
+        return;
     NODE_EACH(child, n)
     {
-        const PathStep *step = child->key ? PATH_KEY(path, child->key) : PATH_INDEX(path, index);
-
+        search_tree(s, child, child->key ? PATH_KEY(path, child->key) : PATH_INDEX(path, index));
         index++;
-        if (report_at_origin(r, e, child, step))
-            return true;
     }
-    return false;
 }
 
 void report_adopt_errors(Report *r, const Report *from, const Node *origin, const PathStep *path)
 {
-    for (size_t i = 0; i < from->n; i++) {
-        const ReportEntry *e = &from->entries[i];
+    Misfit *all = ARENA_ARRAY(r->arena, Misfit, from->errors);
+    Search s = {.arena = r->arena, .by_place = ARENA_ARRAY(r->arena, Misfit *, from->errors)};
 
-        if (e->severity != SEVERITY_ERROR)
-            continue;
-        if (e->line > 0 && origin && report_at_origin(r, e, origin, path))
-            continue;
+    for (size_t i = 0; i < from->n; i++) {
+        if (from->entries[i].severity == SEVERITY_ERROR) {
+            all[s.n].entry = &from->entries[i];
+            s.by_place[s.n] = &all[s.n];
+            s.n++;
+        }
+    }
+    if (s.n == 0)
+        return;
+    qsort(s.by_place, s.n, sizeof(*s.by_place), misfit_compare);
+    if (origin && origin->line > 0)
+        search_tree(&s, origin, path);
+    for (size_t i = 0; i < s.n; i++) {
+        const ReportEntry *e = all[i].entry;
+
         report_add_at(r, e->severity, e->source, e->line, e->column, "%s", e->message);
-        r->entries[r->n - 1].path = arena_printf(r->arena, "%s%s", path ? path_text(r->arena, path) : "",
-                                                 path && *e->path == '$' ? e->path + 1 : e->path);
+        r->entries[r->n - 1].at_container = e->at_container;
+        r->entries[r->n - 1].path =
+            all[i].path
+                ?: arena_printf(r->arena, "%s%s", path ? path_text(r->arena, path) : "",
+                                path && *e->path == '$' ? e->path + 1 : e->path);
     }
 }
 

@@ -338,8 +338,10 @@ static void lift_partition(Lift *l, IgnPartition *p, const PathStep *path)
     const char *colon = strchr(p->label ?: "", ':');
 
     UNSET_PLAIN(p, partition_fields);
-    if (!p->label && l->from->version < IGN_2_3)
-        p->label = "";
+    /* Until 2.2 no label was an empty one. The newest spec needs one where there is no number, and takes each
+     * label but once a disk. */
+    if (l->from->version < IGN_2_3 && !*(p->label ?: ""))
+        p->label = p->number.set ? NULL : "";
     if (colon)
         p->label = arena_memdup(l->arena, p->label, (size_t)(colon - p->label));
     lift_sectors(l, &p->size, &p->size_mib, p, PATH_KEY(path, "size"));

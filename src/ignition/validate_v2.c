@@ -5,7 +5,7 @@
 #include "ignition/validate_v2.h"
 
 #include <ctype.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/map.h"
@@ -182,33 +182,53 @@ static bool partition_placed(const Check *k, const IgnPartition *p)
     return p->start.value != 0 && (k->version < IGN_2_3 || (p->start.set && p->size.set));
 }
 
-static bool partitions_overlap(const Check *k, const IgnPartition *a, const IgnPartition *b)
+typedef struct Range {
+    int64_t first, last;
+} Range;
+
+static int range_compare(const void *x, const void *y)
 {
-    return partition_placed(k, a) && partition_placed(k, b) && a->start.value <= partition_end(b) &&
-           b->start.value <= partition_end(a);
+    const Range *a = x, *b = y;
+
+    return a->first < b->first ? -1 : a->first > b->first;
+}
+
+/* Sorts them. */
+static bool ranges_touch(Range *r, size_t n)
+{
+    if (n == 0)
+        return false;
+    qsort(r, n, sizeof(*r), range_compare);
+    for (size_t i = 1; i < n; i++) {
+        if (r[i].first <= r[i - 1].last)
+            return true;
+    }
+    return false;
 }
 
 /* What is wrong between the partitions of a disk; said once a disk, as 0.35 did. */
 static void check_partitions(const Check *k, const IgnDisk *d, const PathStep *path)
 {
-    bool collide = false, overlap = false, misaligned = false;
-    bool zero = false, gone = false, sectors = false, mebibytes = false;
+    Range *numbers = ARENA_ARRAY(k->report->arena, Range, d->partitions.n);
+    Range *extents = ARENA_ARRAY(k->report->arena, Range, d->partitions.n);
+    size_t n_numbers = 0, n_extents = 0;
+    bool misaligned = false, zero = false, gone = false, sectors = false, mebibytes = false;
 
     IGN_EACH(IgnPartition, p, d->partitions)
     {
-        for (const IgnPartition *o = d->partitions.items; o < p; o++) {
-            collide |= p->number.value != 0 && p->number.value == o->number.value;
-            overlap |= partitions_overlap(k, p, o);
-        }
+        if (p->number.value != 0)
+            numbers[n_numbers++] = (Range){p->number.value, p->number.value};
+        if (partition_placed(k, p))
+            extents[n_extents++] = (Range){p->start.value, partition_end(p)};
         misaligned |= (p->start.value & (2048 - 1)) != 0;
         gone |= p->should_exist == BOOL_FALSE;
         zero |= p->number.value == 0;
         sectors |= p->size.set || p->start.set;
         mebibytes |= p->size_mib.set || p->start_mib.set;
     }
-    if (collide)
+    if (ranges_touch(numbers, n_numbers))
         WRONG(k, path, d->node, "partitions", "partition numbers collide");
-    if (overlap)
+    if (ranges_touch(extents, n_extents))
         WRONG(k, path, d->node, "partitions", "partitions overlap");
     if (misaligned)
         WRONG(k, path, d->node, "partitions", "partitions misaligned");

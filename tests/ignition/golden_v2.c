@@ -25,8 +25,10 @@ static int file_read(const char *path, Buf *ret)
 
 static IgnVersion version_of_directory(const char *path)
 {
-    for (int v = IGN_2_0; v <= IGN_NEWEST; v++)
-        if (strstr(path, ign_version_text(v)))
+    const char *directory = strstr(path, "/lower/");
+
+    for (int v = IGN_2_0; directory && v <= IGN_NEWEST; v++)
+        if (strncmp(directory + 7, ign_version_text(v), strlen(ign_version_text(v))) == 0)
             return v;
     return IGN_NONE;
 }
