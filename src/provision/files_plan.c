@@ -176,6 +176,23 @@ static bool file_has_contents(const FilesOp *op)
     return op->text ? !op->append_text : ((const IgnFile *)op->node)->contents.source != NULL;
 }
 
+/* Is it the hard link already? What an interrupted run left can only be told when it is made. */
+static const char *other_inode(Planner *p, const FilesOp *op)
+{
+    const char *to = ((const IgnLink *)op->node)->target, *real, *ignored;
+    FilesBefore target;
+    if (!op->before.inode)
+        return NULL;
+    int r = p->probe->resolve(p->probe->context, p->plan->arena, to, &real);
+    if (r >= 0)
+        r = p->probe->look(p->probe->context, p->plan->arena, real, &target, &ignored);
+    if (r >= 0 && target.kind != FILES_ABSENT && !map_has(&p->plan->removed, real) &&
+        (!target.inode || (target.inode == op->before.inode && target.device == op->before.device)))
+        return NULL;
+    return arena_printf(p->plan->arena, "%s that is not %s exists there already and overwrite is false",
+                        before_name(op->before.kind), to);
+}
+
 /* What stands in the way, or NULL. */
 static const char *in_the_way(Planner *p, const FilesOp *op, const char *link_target)
 {
@@ -210,7 +227,8 @@ static const char *in_the_way(Planner *p, const FilesOp *op, const char *link_ta
         return arena_printf(a, "a link to %s exists there already, not to %s, and overwrite is false",
                             link_target ? link_target : "somewhere else", want);
     }
-    case FILES_HARDLINK: /* whether it is the target can only be told when the target is there */
+    case FILES_HARDLINK:
+        return other_inode(p, op);
     case FILES_UNMASK:
         return NULL;
     }

@@ -27,7 +27,8 @@ typedef enum FilesBeforeKind {
 } FilesBeforeKind;
 typedef struct FilesBefore {
     FilesBeforeKind kind;
-    uint64_t size; /* of a file: what is appended starts here */
+    uint64_t size;          /* of a file: what is appended starts here */
+    uint64_t device, inode; /* to tell hard links; not in the journal, 0 then */
 } FilesBefore;
 
 typedef struct FilesOp {

@@ -90,6 +90,8 @@ static int root_probe_look(void *context, Arena *a, const char *real, FilesBefor
                 : S_ISLNK(st.st_mode) ? FILES_IS_LINK
                                       : FILES_IS_OTHER;
     ret->size = S_ISREG(st.st_mode) ? st.st_size : 0;
+    ret->device = st.st_dev;
+    ret->inode = st.st_ino;
     return 0;
 }
 
