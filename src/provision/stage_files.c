@@ -329,7 +329,8 @@ static int run_apply(Run *run, Error *e)
         r = files_apply_run(a, &run->plan, next, run->plan.n, e);
     if (r >= 0 && !run->o->live) {
         for (size_t i = 0; i < run->plan.n; i++)
-            string_list_add(&run->relabel, run->plan.ops[i].relabel);
+            if (run->plan.ops[i].kind != FILES_UNMASK)
+                string_list_add(&run->relabel, run->plan.ops[i].relabel);
         r = relabel_paths(c->root, c->root_path, &run->relabel, e);
     }
     if (r >= 0)
