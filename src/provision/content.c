@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "format/digest.h"
 
-enum { RING_BUFFERS = 8, RING_BUFFER_SIZE = 128 * 1024 };
+enum { RING_BUFFERS = 6, RING_BUFFER_SIZE = 64 * 1024 };
 
 struct Content {
     ContentSpec spec;
@@ -115,8 +115,8 @@ static int inflated(void *context, const void *data, size_t n)
     Content *c = context;
     const char *p = data;
 
-    if (!c->digest)
-        return output(c, data, n);
+    if (!c->digest && c->spec.compression == COMPRESSION_NONE)
+        return output(c, data, n); /* nothing to do beside it */
     while (n > 0) {
         unsigned slot = c->head % RING_BUFFERS;
         if (!c->buffers[slot]) {
@@ -236,14 +236,14 @@ int content_finish(Content *c, Error *e)
 
     if (r < 0)
         return r;
-    if (!c->digest)
-        return 0;
     r = ring_drain(c);
     if (r >= 0 && c->filling > 0)
         r = output(c, c->buffers[c->head % RING_BUFFERS], c->filling);
     if (r < 0)
         return error_errno(e, r, "writing the resource");
     c->filling = 0;
+    if (!c->digest)
+        return 0;
     size_t n = digest_finish(c->digest, got);
     if (memcmp(got, c->want, n) != 0) {
         hex_encode(got, n, hex);

@@ -1,8 +1,9 @@
 #pragma once
 /* The way of one resource's bytes from where they arrive to where they go: inflated, counted, hashed,
- * written. Inflating runs in the caller's thread; once more than one buffer has come and there is a hash,
- * hashing and writing move to a second thread with a bounded ring of buffers between them, so that a big file
- * takes as long as inflating it alone, in a fixed amount of memory. Small ones never start a thread. */
+ * written. Inflating runs in the caller's thread; once more than one buffer has come and there is work to
+ * share, hashing and writing move to a second thread with a bounded ring of buffers between them, so that a
+ * big file takes as long as inflating it alone, in a fixed amount of memory. Small ones never start a thread.
+ */
 #include "base/buf.h"
 #include "base/error.h"
 #include "format/compress.h"

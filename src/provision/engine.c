@@ -185,13 +185,8 @@ static int stage_run(Engine *g, const IgnConfig *config, Error *e)
     const EngineOptions *o = g->options;
     _cleanup_close_ int root = -EBADF;
 
-    if (o->stage->needs_root) {
-        if (!*o->root)
-            return error_set(e, EINVAL, "stage %s needs a root", o->stage->name);
-        root = root_open(o->root, e);
-        if (root < 0)
-            return root;
-    }
+    if (*o->root)
+        root = root_open(o->root, NULL);
     StageContext c = {
         .stage = o->stage->name,
         .platform = o->platform->id,
@@ -202,7 +197,9 @@ static int stage_run(Engine *g, const IgnConfig *config, Error *e)
         .fetcher = g->fetcher,
         .state = g->state,
     };
-    int r = o->stage->run(&c, e);
+    int r = o->stage->needs_root ? stage_root(&c, e) : 0;
+    if (r >= 0)
+        r = o->stage->run(&c, e);
     if (r < 0)
         return error_wrap(e, r, "%s", o->stage->name);
     return 0;

@@ -4,16 +4,17 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
 const Stage stages[] = {
     {.name = "fetch-offline", .run = stage_fetch_offline_run},
     {.name = "fetch", .run = stage_fetch_run},
-    {.name = "kargs", .run = stage_kargs_run, .needs_root = true},
+    {.name = "kargs", .run = stage_kargs_run},
     {.name = "disks", .run = stage_disks_run},
-    {.name = "mount", .run = stage_mount_run, .needs_root = true},
+    {.name = "mount", .run = stage_mount_run},
     {.name = "files", .run = stage_files_run, .needs_root = true},
-    {.name = "umount", .run = stage_umount_run, .needs_root = true},
+    {.name = "umount", .run = stage_umount_run},
     {.name = NULL},
 };
 
@@ -25,18 +26,17 @@ const Stage *stage_find(const char *name)
     return NULL;
 }
 
+int stage_root(const StageContext *c, Error *e)
+{
+    if (c->root >= 0)
+        return c->root;
+    return *c->root_path ? root_open(c->root_path, e) /* fails again, with the reason */
+                         : error_set(e, EINVAL, "stage %s needs a root", c->stage);
+}
+
 int stage_fetch_run(StageContext *c _unused_, Error *e _unused_)
 {
     log_info("fetch complete");
-    return 0;
-}
-
-int stage_kargs_run(StageContext *c, Error *e)
-{
-    const IgnKernelArguments *k = &c->config->kernel_arguments;
-
-    if (k->should_exist.n + k->should_not_exist.n > 0)
-        return error_set(e, EOPNOTSUPP, "stage kargs does not support kernelArguments yet");
     return 0;
 }
 

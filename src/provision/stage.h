@@ -22,10 +22,12 @@ typedef struct StageContext {
 typedef struct Stage {
     const char *name;
     int (*run)(StageContext *c, Error *e);
-    bool needs_root; /* fails without one; the others are called with root -EBADF */
+    bool needs_root; /* always; the others ask stage_root() once they have something to do */
 } Stage;
 extern const Stage stages[]; /* ends with a NULL name */
 const Stage *stage_find(const char *name);
+/* c->root, or a failure that says why there is none. */
+int stage_root(const StageContext *c, Error *e);
 
 /* The stages, each in its own file. */
 int stage_fetch_offline_run(StageContext *c, Error *e); /* -ENETDOWN: the config needs the network */

@@ -72,6 +72,9 @@ int stage_umount_run(StageContext *c, Error *e)
         if (has_mount(fs))
             list[n++] = fs;
     }
+    int root = n > 0 ? stage_root(c, e) : 0;
+    if (root < 0)
+        return root;
     qsort(list, n, sizeof(*list), deepest_first);
     for (size_t i = 0; i < n; i++) {
         _cleanup_free_ char *inside = NULL;

@@ -288,8 +288,43 @@ class Leftovers(ProvisionTest):
     def test_a_root_that_is_not_there(self):
         self.stage("fetch", config())
         self.root = self.dir / "gone"
-        self.stage("disks")
-        self.stage("files", code=1)
+        for stage in ("kargs", "disks", "mount", "umount"):
+            self.stage(stage)
+        self.assertIn("gone", self.stage("files", code=1))
+        self.root = ""
+        for stage in ("fetch", "kargs", "disks", "umount"):
+            self.stage(stage)
+        self.assertIn("needs a root", self.stage("files", code=1))
+
+
+class KernelArguments(ProvisionTest):
+    def setUp(self):
+        super().setUp()
+        self.marker = self.dir / "reboot"
+        self.env["BASALT_REBOOT_MARKER"] = str(self.marker)
+
+    def test_edits_and_reboots_once(self):
+        entries = self.root / "boot/loader/entries"
+        entries.mkdir(parents=True)
+        (entries / "a.conf").write_text("title A\nlinux /vmlinuz\noptions root=/dev/sda quiet splash\n")
+        self.stage("fetch", config(kernelArguments={"shouldExist": ["console=ttyS0", "quiet"],
+                                                    "shouldNotExist": ["splash"]}))
+        self.stage("kargs")
+        self.assertTrue(self.marker.exists())
+        self.assertIn("options root=/dev/sda quiet console=ttyS0\n", (entries / "a.conf").read_text())
+        self.marker.unlink()
+        self.stage("kargs")
+        self.assertFalse(self.marker.exists(), "the second boot has nothing to do")
+
+    def test_without_entries(self):
+        self.stage("fetch", config(kernelArguments={"shouldExist": ["a"]}))
+        self.assertIn("no boot entries", self.stage("kargs", code=1))
+        self.assertFalse(self.marker.exists())
+
+    def test_without_arguments(self):
+        self.stage("fetch", config())
+        self.stage("kargs")
+        self.assertFalse(self.marker.exists())
 
 
 class Offline(ProvisionTest):
