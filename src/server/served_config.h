@@ -1,0 +1,19 @@
+#pragma once
+/* What a machine gets: its pool's rendered config with the files that only it needs to start, in the spec
+ * version that it asked for. Pure. Contract of the files: openshift/machine-config-operator pkg/server
+ * (appendNodeAnnotations, appendKubeConfig, appendEncapsulated). */
+#include "format/report.h"
+#include "ignition/config.h"
+
+/* The spec that an Accept header asks for: the entries of application/vnd.coreos.ignition+json by their
+ * q; 2.2 without one. IGN_NONE when what it asks for cannot be served (400). */
+IgnVersion served_config_version(const char *accept);
+
+typedef struct ServedConfigInput {
+    const Node *rendered;   /* the MachineConfig object */
+    const char *kubeconfig; /* text of the machine's first kubeconfig */
+    IgnVersion version;
+} ServedConfigInput;
+
+/* Appends the JSON text. -EINVAL with findings when the version cannot say something of the config. */
+int served_config_make(const ServedConfigInput *in, Buf *out, Report *r);
