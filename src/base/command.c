@@ -93,6 +93,8 @@ static void print_usage(FILE *f, const Parse *p)
     }
     print_options(f, "options", v ? v->options : NULL);
     print_options(f, v ? "options of every verb" : "options", p->program->options);
+    if (!(v && v->options) && !p->program->options)
+        fprintf(f, "\noptions:\n");
     print_row(f, "    --help", "this text");
     if (!v)
         print_row(f, "    --version", "the version");
@@ -186,15 +188,21 @@ static const Option *find_option(const Parse *p, const char *name, size_t n, cha
     return o ? o : find_in(p->program->options, name, n, letter);
 }
 
+/* The next word of a list, NULL at its end. */
+static const char *next_choice(const char **list, size_t *ret_length)
+{
+    const char *word = *list ? *list + strspn(*list, " ") : "";
+    *ret_length = strcspn(word, " ");
+    *list = word + *ret_length;
+    return *ret_length ? word : NULL;
+}
+
 static bool is_choice(const char *choices, const char *value)
 {
-    size_t n = strlen(value);
-    for (const char *c = choices; *c; c += strspn(c, " ")) {
-        size_t len = strcspn(c, " ");
-        if (len == n && !memcmp(c, value, n))
+    size_t n;
+    for (const char *c; (c = next_choice(&choices, &n));)
+        if (strlen(value) == n && memcmp(c, value, n) == 0)
             return true;
-        c += len;
-    }
     return false;
 }
 
@@ -260,12 +268,13 @@ static int take_option(Parse *p, int argc, char **argv, int *i)
         snprintf(shown, sizeof(shown), "%.*s", (int)n, name);
         return letters ? usage_error(p, "unknown option '-%c'", name[0]) : unknown_option(p, shown);
     }
-    const char *value = equals ? equals + 1 : letters && name[1] ? name + 1 : NULL;
-    if (o->kind == OPTION_FLAG && letters && value)
+    const char *value = equals ? equals + 1 : letters && name[1] ? name + 1 + (name[1] == '=') : NULL;
+    if (o->kind == OPTION_FLAG && letters && value && name[1] != '=')
         return usage_error(p, "'%s': write short options one by one", word);
     if (o->kind != OPTION_FLAG && !value) {
         if (*i + 1 >= argc)
-            return usage_error(p, "--%s wants a value: --%s %s", o->name, o->name, o->argument);
+            return usage_error(p, "--%s wants a value: --%s %s", o->name, o->name,
+                               o->argument ? o->argument : "VALUE");
         value = argv[++*i];
     }
     return set_option(p, o, value);
@@ -334,9 +343,13 @@ static void complete_options(const Option *o)
 
 static const Option *waits_for_value(const Parse *p, const char *word)
 {
-    if (word[0] != '-' || word[1] != '-' || strchr(word, '='))
+    if (word[0] != '-' || strchr(word, '='))
         return NULL;
-    const Option *o = find_option(p, word + 2, strlen(word + 2), 0);
+    const char *name = word + (word[1] == '-' ? 2 : 1);
+    const bool letter = word[1] != '-' && name[0] && !name[1];
+    if (word[1] != '-' && !letter && !p->program->single_dash_long)
+        return NULL;
+    const Option *o = find_option(p, name, strlen(name), letter ? name[0] : 0);
     return o && o->kind != OPTION_FLAG ? o : NULL;
 }
 
@@ -354,9 +367,11 @@ static int complete(Parse *p, int argc, char **argv)
     }
     const Option *o = argc > 1 ? waits_for_value(p, argv[argc - 2]) : NULL;
     if (o && o->kind == OPTION_CHOICE) {
-        for (const char *c = o->choices ? o->choices : ""; *c; c += strspn(c, " ")) {
-            printf("%.*s\n", (int)strcspn(c, " "), c);
-            c += strcspn(c, " ");
+        const char *list = o->choices;
+        size_t n;
+        for (const char *c; (c = next_choice(&list, &n));) {
+            fwrite(c, 1, n, stdout);
+            putchar('\n');
         }
         return 0;
     }

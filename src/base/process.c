@@ -1,15 +1,24 @@
-/* fork, exec, and one poll loop that feeds stdin and drains stdout and stderr until the child is gone or its
- * time is up. A pipe of its own tells whether exec worked. The child gets the default signal set and nothing
- * but its three standard descriptors (everything here is O_CLOEXEC). */
+/* fork, exec, and one poll loop that drains stdout and stderr until the child is gone or its time is up.
+ * Input is handed over as a file in memory, so that nobody has to feed a pipe, and a child that does not read
+ * cannot hold us up or end us by SIGPIPE. A pipe of its own tells whether exec worked. The child gets the
+ * default signal set and nothing but its three standard descriptors. The end is the child's end, not that of
+ * its pipes: a daemon that it left behind keeps those open for ever. With a time limit the child leads a
+ * process group of its own, and all of the group is ended with it. */
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "base/file.h"
 
 enum { OUTPUT_MAX_DEFAULT = 1 << 20, ERRORS_MAX = 64 << 10, READ_STEP = 16 << 10, GRACE_MS = 2000 };
 
@@ -17,7 +26,9 @@ extern char **environ;
 
 typedef struct Child {
     pid_t pid;
-    int in, out, err; /* our ends */
+    int gone;     /* a pidfd: readable when it has ended */
+    int out, err; /* our ends */
+    bool leads;   /* a process group of its own */
 } Child;
 
 static int64_t now_ms(void)
@@ -57,11 +68,14 @@ static _noreturn_ void become(const ProcessRun *run, char **env, const int fds[s
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    if (run->timeout_sec && !run->inherit_stdio)
+        setpgid(0, 0);
     for (int i = 0; i < 3; i++)
         if (fds[i] >= 0 && dup2(fds[i], i) < 0)
             goto fail;
     if (run->chdir && chdir(run->chdir) < 0)
         goto fail;
+    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what others opened without O_CLOEXEC */
     execvpe(run->argv[0], (char *const *)run->argv, env);
 fail:;
     int code = errno;
@@ -69,40 +83,68 @@ fail:;
     _exit(127);
 }
 
-static int open_pipes(const ProcessRun *run, int in[static 2], int out[static 2], int err[static 2])
+static int open_input(const ProcessRun *run)
 {
-    if (run->inherit_stdio)
-        return 0;
-    if (run->input ? pipe2(in, O_CLOEXEC) < 0 : (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0)
+    if (!run->input) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+    }
+    _cleanup_close_ int fd = memfd_create("input", MFD_CLOEXEC);
+    if (fd < 0)
         return -errno;
-    if (run->output && pipe2(out, O_CLOEXEC) < 0)
+    int r = file_write_fd(fd, run->input, run->input_len);
+    if (r < 0)
+        return r;
+    return lseek(fd, 0, SEEK_SET) < 0 ? -errno : TAKE_FD(fd);
+}
+
+/* Forks; tells by `report` when the child could not become the program. */
+static int spawn(const ProcessRun *run, const int fds[static 3], Child *c)
+{
+    _cleanup_free_ char **env = merged_environment(run->env);
+    int report[2], code = 0;
+    if (pipe2(report, O_CLOEXEC) < 0)
         return -errno;
-    return pipe2(err, O_CLOEXEC) < 0 ? -errno : 0;
+    c->pid = fork();
+    if (c->pid == 0)
+        become(run, env, fds, report[1]);
+    int r = c->pid < 0 ? -errno : 0;
+    close(report[1]);
+    if (c->pid > 0 && read(report[0], &code, sizeof(code)) == (ssize_t)sizeof(code)) {
+        waitpid(c->pid, NULL, 0);
+        r = -code;
+    }
+    close(report[0]);
+    return r;
 }
 
 static int start(const ProcessRun *run, Child *c)
 {
-    int in[2] = {-EBADF, -EBADF}, out[2] = {-EBADF, -EBADF}, err[2] = {-EBADF, -EBADF}, report[2], code = 0;
-    int r = open_pipes(run, in, out, err);
-    _cleanup_close_ int in0 = in[0], in1 = in[1], out0 = out[0], out1 = out[1], err0 = err[0], err1 = err[1];
-    if (r < 0)
-        return r;
-    if (pipe2(report, O_CLOEXEC) < 0)
-        return -errno;
-    _cleanup_free_ char **env = merged_environment(run->env);
-    pid_t pid = fork();
-    if (pid == 0)
-        become(run, env, (int[]){in0, out1, err1}, report[1]);
-    r = pid < 0 ? -errno : 0;
-    close(report[1]);
-    if (pid > 0 && read(report[0], &code, sizeof(code)) == (ssize_t)sizeof(code)) {
-        waitpid(pid, NULL, 0);
-        r = -code;
+    int out[2] = {-EBADF, -EBADF}, err[2] = {-EBADF, -EBADF}, r = 0;
+    _cleanup_close_ int in = -EBADF;
+    if (!run->inherit_stdio) {
+        in = open_input(run);
+        if (in < 0)
+            return in;
+        r = run->output && pipe2(out, O_CLOEXEC) < 0 ? -errno : 0;
+        if (r == 0 && pipe2(err, O_CLOEXEC) < 0)
+            r = -errno;
     }
-    close(report[0]);
+    _cleanup_close_ int out0 = out[0], out1 = out[1], err0 = err[0], err1 = err[1];
+    if (r == 0)
+        r = spawn(run, (int[]){in, out1, err1}, c);
     if (r < 0)
         return r;
-    *c = (Child){.pid = pid, .in = TAKE_FD(in1), .out = TAKE_FD(out0), .err = TAKE_FD(err0)};
+    c->leads = run->timeout_sec && !run->inherit_stdio;
+    c->gone = (int)syscall(SYS_pidfd_open, c->pid, 0);
+    if (c->gone < 0) {
+        r = -errno;
+        kill(c->pid, SIGKILL);
+        waitpid(c->pid, NULL, 0);
+        return r;
+    }
+    c->out = TAKE_FD(out0);
+    c->err = TAKE_FD(err0);
     return 0;
 }
 
@@ -124,49 +166,28 @@ static int drain(int *fd, Buf *to, size_t max, bool *ret_over)
     return 1;
 }
 
-static void feed(const ProcessRun *run, Child *c, size_t *sent)
-{
-    ssize_t n = write(c->in, (const char *)run->input + *sent, run->input_len - *sent);
-    if (n < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    *sent += n > 0 ? (size_t)n : 0;
-    if (n < 0 || *sent == run->input_len) {
-        close(c->in);
-        c->in = -EBADF;
-    }
-}
-
 /* Returns false when the time is up. */
 static bool converse(const ProcessRun *run, Child *c, Buf *errors, bool *ret_over)
 {
-    size_t sent = 0, max = run->output_max ? run->output_max : OUTPUT_MAX_DEFAULT;
-    int64_t end = run->timeout_sec ? now_ms() + (int64_t)run->timeout_sec * 1000 : INT64_MAX;
+    const size_t max = run->output_max ? run->output_max : OUTPUT_MAX_DEFAULT;
+    const int64_t end = run->timeout_sec ? now_ms() + (int64_t)run->timeout_sec * 1000 : INT64_MAX;
     bool ignored = false;
-    while (c->out >= 0 || c->err >= 0 || c->in >= 0) {
-        struct pollfd p[] = {{.fd = c->in, .events = POLLOUT},
+    for (;;) {
+        struct pollfd p[] = {{.fd = c->gone, .events = POLLIN},
                              {.fd = c->out, .events = POLLIN},
                              {.fd = c->err, .events = POLLIN}};
-        int64_t left = end == INT64_MAX ? -1 : end - now_ms();
+        const int64_t left = end == INT64_MAX ? -1 : end - now_ms();
         if (end != INT64_MAX && left <= 0)
             return false;
-        if (poll(p, ELEMENTS(p), (int)left) <= 0)
+        if (poll(p, ELEMENTS(p), left > INT_MAX ? INT_MAX : (int)left) <= 0)
             continue;
-        if (p[0].revents)
-            feed(run, c, &sent);
         if (p[1].revents)
             drain(&c->out, run->output, max, ret_over);
         if (p[2].revents)
             drain(&c->err, errors, ERRORS_MAX, &ignored);
+        if (p[0].revents && !p[1].revents && !p[2].revents) /* gone, and all it said is read */
+            return true;
     }
-    while (end != INT64_MAX) { /* its pipes are closed, it may still run */
-        siginfo_t info = {0};
-        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
-            break;
-        if (now_ms() >= end)
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-    }
-    return true;
 }
 
 static int wait_status(pid_t pid)
@@ -174,23 +195,23 @@ static int wait_status(pid_t pid)
     int status = 0;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return status;
 }
 
-static void end(pid_t pid)
+static void end(const Child *c)
 {
-    kill(pid, SIGTERM);
-    for (int waited = 0; waited < GRACE_MS; waited += 10) {
-        siginfo_t info = {0};
-        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid)
-            return;
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    kill(pid, SIGKILL);
+    const pid_t whom = c->leads ? -c->pid : c->pid;
+    struct pollfd p = {.fd = c->gone, .events = POLLIN};
+    kill(whom, SIGTERM);
+    for (int64_t until = now_ms() + GRACE_MS, now; (now = now_ms()) < until;)
+        if (poll(&p, 1, (int)(until - now)) > 0)
+            break;
+    kill(whom, SIGKILL); /* also for those of the group that are still there */
 }
 
-static int fail_with(const ProcessRun *run, int status, const Buf *errors, Error *e)
+static int fail_with(const ProcessRun *run, int wait, const Buf *errors, Error *e)
 {
+    const int status = WIFEXITED(wait) ? WEXITSTATUS(wait) : 128 + WTERMSIG(wait);
     size_t len = errors->len;
     while (len > 0 && (errors->data[len - 1] == '\n' || errors->data[len - 1] == ' '))
         len--;
@@ -199,8 +220,8 @@ static int fail_with(const ProcessRun *run, int status, const Buf *errors, Error
         start_at--;
     if (len > start_at)
         error_set(e, EIO, "%s: %.*s", run->argv[0], (int)(len - start_at), errors->data + start_at);
-    else if (status > 128)
-        error_set(e, EIO, "%s was ended by signal %d", run->argv[0], status - 128);
+    else if (WIFSIGNALED(wait))
+        error_set(e, EIO, "%s was ended by signal %d", run->argv[0], WTERMSIG(wait));
     else
         error_set(e, EIO, "%s failed with exit status %d", run->argv[0], status);
     return status;
@@ -208,21 +229,18 @@ static int fail_with(const ProcessRun *run, int status, const Buf *errors, Error
 
 int process_run(const ProcessRun *run, Error *e)
 {
-    Child c = {0};
+    Child c = {.gone = -EBADF, .out = -EBADF, .err = -EBADF};
     _cleanup_buf_ Buf kept = BUF_INIT;
     Buf *errors = run->errors ? run->errors : &kept;
     bool over = false;
     int r = start(run, &c);
     if (r < 0)
         return error_errno(e, r, "starting %s", run->argv[0]);
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, former;
-    sigaction(SIGPIPE, &ignore, &former);
-    bool in_time = converse(run, &c, errors, &over);
-    sigaction(SIGPIPE, &former, NULL);
+    const bool in_time = converse(run, &c, errors, &over);
     if (!in_time)
-        end(c.pid);
-    int status = wait_status(c.pid);
-    closep(&c.in);
+        end(&c);
+    const int status = wait_status(c.pid);
+    closep(&c.gone);
     closep(&c.out);
     closep(&c.err);
     if (!in_time)
