@@ -116,10 +116,20 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               void **state)
 {
     HttpServer *s = context;
+    static char seen;
     (void)version;
     (void)upload;
     (void)upload_n;
-    (void)state;
+    /* The library calls once with the headers and once more when the request is complete; an answer at the first call
+     * ends the connection, which is right for those that would go on to send a body. */
+    if (!*state && (!strcmp(method, "GET") || !strcmp(method, "HEAD"))) {
+        *state = &seen;
+        return MHD_YES;
+    }
+    if (*upload_n) {
+        *upload_n = 0;
+        return MHD_YES;
+    }
     HttpExchange x = {.connection = connection};
     find_peer(&x);
     HttpAnswer a = s->options.handler(s->options.context, &x, method, path);
