@@ -1,0 +1,99 @@
+/* The table of `basalt`'s verbs. Everything a verb does stands in its own file. */
+#include "installer/verbs.h"
+
+static const Verb create_verbs[] = {
+    {.name = "install-config",
+     .help = "write an install config: from options, or by asking",
+     .options = create_options,
+     .run = verb_create},
+    {.name = "manifests",
+     .help = "write the cluster's manifests, to be edited",
+     .options = create_options,
+     .run = verb_create},
+    {.name = "ignition-configs",
+     .help = "write the machines' Ignition configs and the admin's credentials",
+     .options = create_options,
+     .run = verb_create},
+    {0},
+};
+
+static const Verb machine_verbs[] = {
+    {.name = "list",
+     .help = "show the machines of basalt up",
+     .options = machine_list_options,
+     .run = verb_machine_list},
+    {.name = "shell",
+     .arguments = "NAME [COMMAND...]",
+     .help = "run a command inside a machine",
+     .options = machine_options,
+     .run = verb_machine_shell,
+     .min_args = 1,
+     .max_args = 1000},
+    {.name = "log",
+     .arguments = "NAME",
+     .help = "show everything a machine wrote",
+     .options = machine_options,
+     .run = verb_machine_log,
+     .min_args = 1,
+     .max_args = 1},
+    {0},
+};
+
+static const Verb verbs[] = {
+    {.name = "create", .help = "make the files of a new cluster", .verbs = create_verbs},
+    {.name = "render",
+     .arguments = "FILE|DIR...",
+     .help = "merge MachineConfigs into what a pool gets",
+     .options = render_options,
+     .run = verb_render,
+     .min_args = 1,
+     .max_args = 1000},
+    {.name = "validate",
+     .arguments = "FILE...",
+     .help = "check install configs, MachineConfigs, Ignition configs",
+     .options = validate_options,
+     .run = verb_validate,
+     .min_args = 1,
+     .max_args = 1000},
+    {.name = "convert",
+     .arguments = "FILE",
+     .help = "write an Ignition config in another spec version",
+     .options = convert_options,
+     .run = verb_convert,
+     .min_args = 1,
+     .max_args = 1},
+    {.name = "explain",
+     .arguments = "installconfig[.PATH]",
+     .help = "say what a field of a format means",
+     .run = verb_explain,
+     .min_args = 1,
+     .max_args = 1},
+    {.name = "graph", .help = "print what is made of what, for dot(1)", .run = verb_graph},
+    {.name = "up",
+     .help = "run a local cluster of directory machines",
+     .options = up_options,
+     .run = verb_up},
+    {.name = "down", .help = "end the local cluster", .options = down_options, .run = verb_down},
+    {.name = "machine", .help = "look into the machines of the local cluster", .verbs = machine_verbs},
+    {.name = "completion",
+     .arguments = "bash",
+     .help = "print a completion script for a shell",
+     .run = verb_completion,
+     .min_args = 1,
+     .max_args = 1},
+    {.name = "version", .help = "print the version", .run = verb_version},
+    {0},
+};
+
+static const Program program = {
+    .name = "basalt",
+    .summary = "Make and run the machines of a cluster",
+    .version = BASALT_VERSION,
+    .man = "basalt(1)",
+    .verbs = verbs,
+};
+
+int main(int argc, char **argv)
+{
+    return program_main(&program, argc, argv);
+}

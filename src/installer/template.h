@@ -1,0 +1,36 @@
+#pragma once
+/* The texts that the installer writes are files under templates/, built into the program. What stands between
+ * double braces in them is replaced:
+ *   {{name}}            the value as it is
+ *   {{base64:name}}     its base64
+ *   {{dataurl:name}}    a data: URL of it, as Ignition takes it
+ *   {{json:name}}       a JSON (and YAML) string
+ *   {{indentN:name}}    its lines, all but the first moved right by N blanks: for YAML's literal blocks
+ *   {{shell:name}}      one word of a shell command; {{unit:name}} one of a systemd unit
+ *   {{?name}}…{{/}}     only when the value is there and not empty; {{!name}}…{{/}} only when it is not
+ * Sections do not nest. A name that was never set is an error in any other place. */
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/map.h"
+
+typedef struct TemplateFile {
+    const char *name; /* "manifests/cluster-config.yaml" */
+    const char *text;
+    size_t len;
+} TemplateFile;
+
+extern const TemplateFile template_files[]; /* ends with a NULL name */
+
+typedef struct TemplateValues {
+    Arena *arena;
+    Map map;
+} TemplateValues;
+
+void template_done(TemplateValues *v);
+/* A NULL value is an empty one. Both are borrowed. */
+void template_set(TemplateValues *v, const char *name, const char *value);
+const char *template_value(const TemplateValues *v, const char *name); /* "" when not set */
+int template_render(const TemplateValues *v, const char *file, Buf *out, Error *e);
+/* The same, kept in the arena. NULL only on failure. */
+const char *template_text(const TemplateValues *v, const char *file, Error *e);
