@@ -1,7 +1,8 @@
 /* One line a message. The journal's native protocol: a field a line, "NAME=value", and for values of several
- * lines "NAME", a little-endian 64-bit length, the bytes. Before journald listens (early initramfs) the
- * kernel's log takes the lines. The configuration is the one piece of process-wide state here; it is set once
- * by main(). */
+ * lines "NAME", a little-endian 64-bit length, the bytes. Each message is addressed anew, because journald
+ * comes after us in an early initramfs and may be restarted under us; while it does not listen the kernel's
+ * log takes the lines, one record each, and when that is not there either, stderr does. The configuration is
+ * the one piece of process-wide state here; it is set once by main(). */
 #include "base/log.h"
 
 #include <endian.h>
@@ -18,9 +19,9 @@ static struct {
     LogTarget target;
     LogLevel level;
     const char *identifier;
-    int fd, tee;
-    bool kernel; /* fd is /dev/kmsg */
-} log_state = {.level = LOG_LEVEL_INFO, .identifier = "basalt", .fd = -EBADF, .tee = -EBADF};
+    int journal, kernel, tee; /* descriptors */
+} log_state = {
+    .level = LOG_LEVEL_INFO, .identifier = "basalt", .journal = -EBADF, .kernel = -EBADF, .tee = -EBADF};
 
 static const int priorities[] = {3, 4, 6, 7};
 static const char *const prefixes[] = {"error: ", "warning: ", "", "debug: "};
@@ -30,17 +31,12 @@ void log_open(LogTarget target, const char *identifier, LogLevel level)
     log_state.target = target;
     log_state.identifier = identifier;
     log_state.level = level;
-    if (target != LOG_TARGET_JOURNAL || log_state.fd >= 0)
+    if (target != LOG_TARGET_JOURNAL)
         return;
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket"};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
-        log_state.fd = fd;
-        return;
-    }
-    closep(&fd);
-    log_state.fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    log_state.kernel = log_state.fd >= 0;
+    if (log_state.journal < 0)
+        log_state.journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (log_state.kernel < 0)
+        log_state.kernel = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NOCTTY);
 }
 
 void log_tee(int fd)
@@ -62,6 +58,8 @@ static void add_field(Buf *b, const char *name, const char *value)
 
 static bool send_journal(LogLevel level, const LogField *fields, const char *text)
 {
+    static const struct sockaddr_un journald = {.sun_family = AF_UNIX,
+                                                .sun_path = "/run/systemd/journal/socket"};
     _cleanup_buf_ Buf b = BUF_INIT;
     char number[16];
     snprintf(number, sizeof(number), "%d", priorities[level]);
@@ -70,16 +68,22 @@ static bool send_journal(LogLevel level, const LogField *fields, const char *tex
     add_field(&b, "SYSLOG_IDENTIFIER", log_state.identifier);
     for (; fields && fields->name; fields++)
         add_field(&b, fields->name, fields->value);
-    return send(log_state.fd, b.data, b.len, MSG_NOSIGNAL) >= 0;
+    return sendto(log_state.journal, b.data, b.len, MSG_NOSIGNAL, (const struct sockaddr *)&journald,
+                  sizeof(journald)) >= 0;
 }
 
 static bool send_kernel(LogLevel level, const char *text)
 {
-    char line[976]; /* the kernel refuses longer records */
-    int n = snprintf(line, sizeof(line), "<%d>%s[%d]: %s", priorities[level], log_state.identifier,
-                     (int)getpid(), text);
-    size_t len = n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1;
-    return write(log_state.fd, line, len) >= 0;
+    for (const char *end; *text; text = *end ? end + 1 : end) {
+        char line[976]; /* the kernel refuses longer records */
+        end = strchrnul(text, '\n');
+        int n = snprintf(line, sizeof(line), "<%d>%s[%d]: %.*s", priorities[level], log_state.identifier,
+                         (int)getpid(), (int)(end - text), text);
+        size_t len = n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1;
+        if (write(log_state.kernel, line, len) < 0)
+            return false;
+    }
+    return true;
 }
 
 static void emit(LogLevel level, const LogField *fields, const char *text)
@@ -89,8 +93,9 @@ static void emit(LogLevel level, const LogField *fields, const char *text)
     if (level > log_state.level)
         return;
     bool sent = false;
-    if (log_state.target == LOG_TARGET_JOURNAL && log_state.fd >= 0)
-        sent = log_state.kernel ? send_kernel(level, text) : send_journal(level, fields, text);
+    if (log_state.target == LOG_TARGET_JOURNAL)
+        sent = (log_state.journal >= 0 && send_journal(level, fields, text)) ||
+               (log_state.kernel >= 0 && send_kernel(level, text));
     if (!sent)
         fprintf(stderr, "%s%s\n", prefixes[level], text);
 }
