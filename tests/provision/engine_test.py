@@ -2,6 +2,8 @@
 import json
 import os
 import stat
+import subprocess
+import time
 import unittest
 
 from harness import ProvisionTest, config, data, file_entry, main, merge
@@ -242,6 +244,25 @@ class Leftovers(ProvisionTest):
     def test_later_stages_need_the_cache(self):
         for stage in ("kargs", "disks", "mount", "files", "umount"):
             self.assertIn("cached config", self.stage(stage, config(), code=1))
+
+    def test_killed_at_any_time(self):
+        """The cache is not there, or the old one, or the new one, never a part of one."""
+        old = config(storage={"files": [file_entry("/old", "data:,x")]})
+        new = config(storage={"files": [file_entry(f"/{i}", "data:,x") for i in range(2000)]})
+        self.stage("fetch", old)
+        self.config.write_text(json.dumps(new))
+        for i in range(40):
+            p = subprocess.Popen([self.dir / "bin/ignition", "-platform", "file", "-stage", "fetch", "-root", "",
+                                  "-config-cache", self.cache, "-state-file", self.state, "-neednet", self.neednet,
+                                  "-log-to-stdout"], env=self.env, cwd=self.dir, stdout=subprocess.DEVNULL)
+            time.sleep(i * 0.0005)
+            p.kill()
+            p.wait()
+            n = len(self.cached_files())
+            self.assertIn(n, (1, 2000))
+            self.saved_state()
+        self.stage("fetch")
+        self.assertEqual(len(self.cached_files()), 2000)
 
     def test_whole_run(self):
         self.stage("fetch-offline", config(storage={"files": [file_entry("/etc/motd", "data:,hello")]}))

@@ -92,6 +92,12 @@ class Configs(ProvisionTest):
             self.assertEqual(len(s.requests), 1)
             self.assertNotIn("s3cr3t", out)
 
+    def test_empty_child(self):
+        """Ignition takes this for "no config at all" and goes on without the parent."""
+        s = self.server()
+        self.assertIn("empty", self.stage("fetch", merge(s.put("/empty", b"")), code=1))
+        self.assertFalse(self.cache.exists())
+
     def test_no_content(self):
         s = self.server()
         self.cmdline.write_text("ignition.config.url=" + s.put("/none", b"", status=204))
