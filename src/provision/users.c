@@ -16,84 +16,52 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "system/user_db.h"
 
-enum { DATABASE_MAX = 16 << 20 };
 #define KEYS_MESSAGE_ID "225067b87bbd4a0cb6ab151f82fa364b"
 
 /* ---- looking up ---- */
 
-/* Takes the next field off a line of a database; fields are separated by colons. */
-static char *field_next(char **line)
+/* /etc first, then where image-based systems keep the accounts of the image. Read anew each time: the tools
+ * change it in between. */
+static int database_load(int root, Arena *a, UserDb *ret, Error *e)
 {
-    char *field = *line ? *line : (char *)"", *colon = strchr(field, ':');
-    if (colon)
-        *colon++ = '\0';
-    *line = colon;
-    return field;
-}
-
-static bool id_parse(const char *text, uint32_t *ret)
-{
-    char *end;
-    errno = 0;
-    unsigned long v = strtoul(text, &end, 10);
-    if (errno || !*text || *end || *text == '-' || v >= UINT32_MAX)
-        return false;
-    *ret = v;
-    return true;
-}
-
-static bool entry_parse(Arena *a, char *line, bool group, const char *name, UserEntry *ret)
-{
-    const char *found = field_next(&line);
-    if (strcmp(found, name) != 0)
-        return false;
-    UserEntry u = {.name = arena_strdup(a, found)};
-    field_next(&line); /* password */
-    if (group) {
-        if (!id_parse(field_next(&line), &u.gid))
-            return false;
-    } else {
-        if (!id_parse(field_next(&line), &u.uid) || !id_parse(field_next(&line), &u.gid))
-            return false;
-        field_next(&line); /* comment */
-        u.home = arena_strdup(a, field_next(&line));
-    }
-    *ret = u;
-    return true;
-}
-
-/* /etc first, then where image-based systems keep the accounts of the image. */
-static int database_find(int root, Arena *a, bool group, const char *name, UserEntry *ret, Error *e)
-{
-    static const char *const paths[2][2] = {{"/etc/passwd", "/usr/lib/passwd"},
-                                            {"/etc/group", "/usr/lib/group"}};
-    for (size_t i = 0; i < 2; i++) {
-        _cleanup_buf_ Buf text = BUF_INIT;
-        int r = root_read(root, paths[group][i], DATABASE_MAX, &text);
-        if (r == -ENOENT)
-            continue;
-        if (r < 0)
-            return error_errno(e, r, "%s of the root", paths[group][i]);
-        for (char *line = text.data, *next; line && *line; line = next) {
-            next = strchr(line, '\n');
-            if (next)
-                *next++ = '\0';
-            if (entry_parse(a, line, group, name, ret))
-                return 1;
-        }
-    }
+    int r = user_db_load(a, root, ret, e);
+    if (r < 0)
+        return r;
+    _cleanup_buf_ Buf passwd = BUF_INIT, group = BUF_INIT;
+    r = root_read(root, "/usr/lib/passwd", USER_DB_FILE_MAX, &passwd);
+    if (r >= 0 || r == -ENOENT)
+        r = root_read(root, "/usr/lib/group", USER_DB_FILE_MAX, &group);
+    if (r < 0 && r != -ENOENT)
+        return error_errno(e, r, "the accounts in /usr/lib of the root");
+    user_db_add_passwd(a, ret, passwd.data ? passwd.data : "", passwd.len);
+    user_db_add_group(a, ret, group.data ? group.data : "", group.len);
     return 0;
 }
 
 int user_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
 {
-    return database_find(root, a, false, name, ret, e);
+    _cleanup_user_db_ UserDb db = {0};
+    int r = database_load(root, a, &db, e);
+    if (r < 0)
+        return r;
+    const UserRecord *u = user_db_user(&db, name);
+    if (u)
+        *ret = (UserEntry){.name = u->name, .home = u->home, .uid = u->uid, .gid = u->gid};
+    return u != NULL;
 }
 
 int group_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
 {
-    return database_find(root, a, true, name, ret, e);
+    _cleanup_user_db_ UserDb db = {0};
+    int r = database_load(root, a, &db, e);
+    if (r < 0)
+        return r;
+    const GroupRecord *g = user_db_group(&db, name);
+    if (g)
+        *ret = (UserEntry){.name = g->name, .gid = g->gid};
+    return g != NULL;
 }
 
 /* ---- commands ---- */
