@@ -123,7 +123,7 @@ int url_parts_read(const char *text, UrlParts *ret)
     }
     if (scheme_len(text, n, &scheme) < 0)
         return -EINVAL;
-    for (size_t i = 0; i < scheme && scheme < URL_SCHEME_MAX; i++)
+    for (size_t i = 0; scheme < URL_SCHEME_MAX && i < scheme; i++)
         u.scheme[i] = (char)tolower((unsigned char)text[i]);
 
     u.rest = scheme ? text + scheme + 1 : text;
