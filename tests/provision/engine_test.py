@@ -1,6 +1,7 @@
 """From where the config comes, what is made of it, what the stages leave for each other, and how they fail."""
 import json
 import os
+import pathlib
 import stat
 import subprocess
 import time
@@ -305,6 +306,30 @@ class Leftovers(ProvisionTest):
         fs = {"device": "/dev/nonexistent", "path": "/var/lib", "format": "ext4"}
         self.stage("fetch", config(storage={"filesystems": [fs, {**fs, "device": "/dev/b", "path": "/var"}]}))
         self.stage("umount")
+
+    def test_umount(self):
+        """Nested mounts, through a link of the root that a careless program would follow to the host."""
+        (self.root / "real/deep").mkdir(parents=True)
+        (self.root / "var").symlink_to("/real")
+        (self.root / "real/other").mkdir()
+        mounts = [self.root / "real/deep", self.root / "real/deep/er", self.root / "real/other"]
+        done = []
+        try:
+            for m in mounts:
+                m.mkdir(exist_ok=True)
+                if subprocess.run(["mount", "-t", "tmpfs", "none", m], capture_output=True).returncode:
+                    self.skipTest("cannot mount here")
+                done.append(m)
+            paths = [("/var/deep", "ext4"), ("/var/other", "none"), ("/var/deep/er", "xfs"), ("/var/never", "ext4")]
+            self.stage("fetch", config(storage={"filesystems": [
+                {"device": f"/dev/{i}", "path": p, "format": f} for i, (p, f) in enumerate(paths)]}))
+            self.stage("umount")
+            left = pathlib.Path("/proc/self/mounts").read_text()
+            self.assertNotIn(str(mounts[0]), left)
+            self.assertIn(str(mounts[2]), left, "the format none was never mounted by the mount stage")
+        finally:
+            for m in reversed(done):
+                subprocess.run(["umount", m], capture_output=True)
 
     def test_a_root_that_is_not_there(self):
         self.stage("fetch", config())
