@@ -7,6 +7,8 @@
 int gzip_all(const void *data, size_t n, int level, Buf *ret)
 {
     z_stream z = {0};
+    if (n > UINT32_MAX / 2) /* zlib counts in unsigned int, and its bound is above n */
+        return -EFBIG;
     if (deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return -ENOMEM;
     size_t bound = deflateBound(&z, n);

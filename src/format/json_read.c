@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "format/utf8.h"
 
 enum { OBJECT_SCAN_MAX = 16 }; /* more keys than this are looked up in a map, so that no text is quadratic */
 
@@ -18,17 +19,23 @@ typedef struct Reader {
     const char *p, *end, *line_start;
     uint32_t line;
     unsigned depth;
-    bool wide; /* a byte past ASCII stands in this line */
+    bool wide;               /* a byte past ASCII stands in this line */
+    const char *counted;     /* in a wide line: up to here ... */
+    uint32_t counted_column; /* ... this many columns were counted, so that no line is counted twice */
     Buf scratch;
 } Reader;
 
-static uint32_t column_of(const Reader *r, const char *p)
+static uint32_t column_of(Reader *r, const char *p)
 {
     if (!r->wide)
         return (uint32_t)(p - r->line_start) + 1;
-    uint32_t column = 1;
-    for (const char *q = r->line_start; q < p; q++)
+    bool onward = r->counted >= r->line_start && r->counted <= p;
+    const char *q = onward ? r->counted : r->line_start;
+    uint32_t column = onward ? r->counted_column : 1;
+    for (; q < p; q++)
         column += (*q & 0xc0) != 0x80;
+    r->counted = p;
+    r->counted_column = column;
     return column;
 }
 
@@ -66,25 +73,6 @@ static void skip_space(Reader *r)
         } else if (*r->p != ' ' && *r->p != '\t' && *r->p != '\r')
             return;
     }
-}
-
-/* The length of the UTF-8 sequence at p, 0 when it is none (overlong and surrogates included). */
-static size_t utf8_length(const unsigned char *p, const unsigned char *end)
-{
-    size_t left = (size_t)(end - p), n = p[0] < 0xc2   ? 0
-                                         : p[0] < 0xe0 ? 2
-                                         : p[0] < 0xf0 ? 3
-                                         : p[0] < 0xf5 ? 4
-                                                       : 0;
-    if (!n || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
 }
 
 static void add_code_point(Buf *b, uint32_t c)
@@ -189,7 +177,7 @@ static int read_string(Reader *r, const char **ret, size_t *ret_len)
         } else if (c < 0x20)
             return fail(r, r->p, "a string may not hold control character 0x%02x; write it as an escape", c);
         else {
-            size_t n = utf8_length((const unsigned char *)r->p, (const unsigned char *)r->end);
+            size_t n = utf8_length(r->p, r->end);
             if (!n)
                 return fail(r, r->p, "byte 0x%02x is not UTF-8", c);
             r->wide = true;
@@ -426,6 +414,8 @@ int json_read(Arena *a, const Source *source, Severity duplicate_keys, Node **re
                 .p = source->text,
                 .end = source->text + source->len,
                 .line_start = source->text,
+                .counted = source->text,
+                .counted_column = 1,
                 .line = 1};
     Node *root = ARENA_NEW(a, Node);
     int k = read_text(&r, root);

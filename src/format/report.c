@@ -41,6 +41,16 @@ const char *path_text(Arena *a, const PathStep *path)
 
 /* ---- adding ---- */
 
+/* Keys and values of a text stand in paths and messages: a newline or an escape sequence in one must not look
+ * like a finding, or reach a terminal. */
+static char *one_line(char *text)
+{
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    return text;
+}
+
 static void add(Report *r, ReportEntry entry, const char *format, va_list ap)
 {
     va_list again;
@@ -49,7 +59,8 @@ static void add(Report *r, ReportEntry entry, const char *format, va_list ap)
     char *text = arena_alloc(r->arena, (size_t)n + 1);
     vsnprintf(text, (size_t)n + 1, format, again);
     va_end(again);
-    entry.message = text;
+    entry.message = one_line(text);
+    entry.path = one_line(arena_strdup(r->arena, entry.path));
     if (r->n == r->size) {
         r->size = r->size ? r->size * 2 : 16;
         r->entries = realloc(r->entries, r->size * sizeof(*r->entries));
@@ -160,7 +171,7 @@ static void write_ignition(const Report *r, Buf *out)
 static void write_excerpt(const ReportEntry *e, Buf *out)
 {
     const Source *s = e->source;
-    if (!s || !s->text || s->secret || !e->line)
+    if (!s || !s->text || s->secret || !e->line || !e->column)
         return;
     const char *p = s->text, *end = p + s->len;
     for (uint32_t line = 1; line < e->line; line++) {
@@ -175,9 +186,9 @@ static void write_excerpt(const ReportEntry *e, Buf *out)
     if (first > 1)
         buf_add_str(out, "…");
     for (; p < stop && column < first + EXCERPT_WIDTH;
-         column += ((p[1] & 0xc0) != 0x80 || p + 1 >= stop), p++)
+         column += (p + 1 >= stop || (p[1] & 0xc0) != 0x80), p++)
         if (column >= first)
-            buf_add_char(out, (unsigned char)*p < 0x20 ? ' ' : *p);
+            buf_add_char(out, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
     caret = e->column - first + (first > 1);
     buf_addf(out, "%s\n       | %*s^\n", p < stop ? "…" : "", (int)caret, "");
 }

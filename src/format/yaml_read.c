@@ -9,11 +9,14 @@
 #include <yaml.h>
 
 #include "base/map.h"
+#include "format/data_url.h"
+#include "format/utf8.h"
 
 typedef struct Frame {
     Node *node;
-    Node *key;    /* of the value to come, in an object */
-    Node *merges; /* values of "<<" keys, in order */
+    Node *key;       /* of the value to come, in an object */
+    bool key_merges; /* it is "<<", not in quotes */
+    Node *merges;    /* values of "<<" keys, in order */
     Map keys;
 } Frame;
 
@@ -96,7 +99,7 @@ static bool integer(Arena *a, const char *s, const char **ret)
     const char *p = s + (*s == '-' || *s == '+');
     int base = 10;
     if (p[0] == '0' && p[1]) {
-        char kind = p[1];
+        int kind = tolower((unsigned char)p[1]);
         base = kind == 'x' ? 16 : kind == 'b' ? 2 : 8;
         p += kind == 'x' || kind == 'b' || kind == 'o' ? 2 : 1;
     }
@@ -146,6 +149,8 @@ static bool decimal(Arena *a, const char *s, const char **ret)
 static int resolve_plain(Loader *l, Node *n, const yaml_mark_t *at)
 {
     const char *s = n->string, *text;
+    if (memchr(s, '\0', n->len))
+        return 0;
     if (any_of(s, nulls))
         n->kind = NODE_NULL;
     else if (any_of(s, trues) || any_of(s, falses)) {
@@ -163,6 +168,45 @@ static int resolve_plain(Loader *l, Node *n, const yaml_mark_t *at)
     return 0;
 }
 
+/* !!binary, as go-yaml has it: base64 in which line breaks do not count, of bytes that are text. */
+static int binary(Loader *l, Node *n, const yaml_mark_t *at)
+{
+    _cleanup_buf_ Buf packed = BUF_INIT, bytes = BUF_INIT;
+    for (size_t i = 0; i < n->len; i++)
+        if (!strchr(" \t\r\n", n->string[i]))
+            buf_add_char(&packed, n->string[i]);
+    if (packed.len && base64_decode(packed.data, packed.len, &bytes) < 0)
+        return fail(l, at, "!!binary is not base64");
+    if (!utf8_is_valid(bytes.data, bytes.len))
+        return fail(l, at, "!!binary holds bytes that are not UTF-8 text; JSON cannot have them");
+    n->string = arena_memdup(l->arena, bytes.data, bytes.len);
+    n->len = bytes.len;
+    return 0;
+}
+
+static int tagged(Loader *l, Node *n, const char *tag, const yaml_mark_t *at)
+{
+    static const struct {
+        const char *tag;
+        NodeKind kind;
+    } tags[] = {{YAML_INT_TAG, NODE_NUMBER},
+                {YAML_FLOAT_TAG, NODE_NUMBER},
+                {YAML_BOOL_TAG, NODE_BOOL},
+                {YAML_NULL_TAG, NODE_NULL}};
+    if (!strcmp(tag, YAML_TIMESTAMP_TAG))
+        return 0; /* stays text, as an untagged one does */
+    if (!strcmp(tag, "tag:yaml.org,2002:binary"))
+        return binary(l, n, at);
+    for (size_t i = 0; i < ELEMENTS(tags); i++)
+        if (!strcmp(tag, tags[i].tag)) {
+            int r = resolve_plain(l, n, at);
+            return r < 0 || n->kind == tags[i].kind ? r
+                                                    : fail(l, at, "the value behind tag !!%s is %s",
+                                                           strrchr(tag, ':') + 1, node_kind_name(n->kind));
+        }
+    return fail(l, at, "tag %s is not known here", tag);
+}
+
 static int scalar(Loader *l, const yaml_event_t *event, Node **ret)
 {
     const char *tag = (const char *)event->data.scalar.tag, *value = (const char *)event->data.scalar.value;
@@ -172,15 +216,16 @@ static int scalar(Loader *l, const yaml_event_t *event, Node **ret)
     *ret = n;
     if (tag && (!strcmp(tag, YAML_STR_TAG) || !strcmp(tag, "!")))
         return 0;
-    if (tag && strcmp(tag, YAML_INT_TAG) && strcmp(tag, YAML_BOOL_TAG) && strcmp(tag, YAML_NULL_TAG) &&
-        strcmp(tag, YAML_FLOAT_TAG))
-        return fail(l, &event->start_mark, "tag %s is not known here", tag);
-    if (!tag && event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+    if (tag)
+        return tagged(l, n, tag, &event->start_mark);
+    if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
         return 0;
-    return memchr(value, '\0', n->len) ? 0 : resolve_plain(l, n, &event->start_mark);
+    return resolve_plain(l, n, &event->start_mark);
 }
 
 /* ---- collections ---- */
+
+static const char *const collection_tags[] = {[NODE_ARRAY] = YAML_SEQ_TAG, [NODE_OBJECT] = YAML_MAP_TAG};
 
 static Node *find_key(Frame *f, const char *key)
 {
@@ -231,7 +276,7 @@ static int put_member(Loader *l, Frame *f, Node *value)
     value->key = key->string;
     value->key_line = key->line;
     value->key_column = key->column;
-    if (!strcmp(key->string, "<<") && key->kind == NODE_STRING) {
+    if (f->key_merges) {
         if (!f->merges)
             f->merges = node_new(l->arena, NODE_ARRAY);
         node_append(f->merges, value);
@@ -252,7 +297,7 @@ static int put_member(Loader *l, Frame *f, Node *value)
     return 0;
 }
 
-static int take_key(Loader *l, Frame *f, Node *n, const yaml_mark_t *at)
+static int take_key(Loader *l, Frame *f, Node *n, bool plain, const yaml_mark_t *at)
 {
     if (n->kind == NODE_ARRAY || n->kind == NODE_OBJECT)
         return fail(l, at, "a key must be text, not %s", node_kind_name(n->kind));
@@ -261,11 +306,12 @@ static int take_key(Loader *l, Frame *f, Node *n, const yaml_mark_t *at)
     else if (strlen(n->string) != n->len)
         return fail(l, at, "a key may not hold a NUL character");
     f->key = n;
+    f->key_merges = plain && !strcmp(n->string, "<<");
     return 0;
 }
 
 /* Puts a finished scalar or a collection that just opened where it belongs. */
-static int place(Loader *l, Node *n, const yaml_mark_t *at)
+static int place(Loader *l, Node *n, bool plain, const yaml_mark_t *at)
 {
     if (l->nodes > YAML_NODES_MAX)
         return fail(l, at, "more than %d values, aliases expanded", YAML_NODES_MAX);
@@ -278,11 +324,14 @@ static int place(Loader *l, Node *n, const yaml_mark_t *at)
         node_append(f->node, n);
         return 0;
     }
-    return f->key ? put_member(l, f, n) : take_key(l, f, n, at);
+    return f->key ? put_member(l, f, n) : take_key(l, f, n, plain, at);
 }
 
-static int open_collection(Loader *l, NodeKind kind, const yaml_mark_t *at, const yaml_char_t *anchor)
+static int open_collection(Loader *l, NodeKind kind, const yaml_mark_t *at, const yaml_char_t *anchor,
+                           const yaml_char_t *tag)
 {
+    if (tag && strcmp((const char *)tag, "!") && strcmp((const char *)tag, collection_tags[kind]))
+        return fail(l, at, "tag %s is not known here", tag);
     Node *n = new_node(l, kind, at);
     if (l->depth == YAML_DEPTH_MAX)
         return fail(l, at, "nested deeper than %d levels", YAML_DEPTH_MAX);
@@ -299,15 +348,20 @@ static int close_collection(Loader *l, const yaml_mark_t *at)
     int r = f->merges ? merge_all(l, f) : 0;
     map_done(&f->keys);
     l->depth--;
-    return r < 0 ? r : place(l, f->node, at);
+    return r < 0 ? r : place(l, f->node, false, at);
 }
 
-static size_t count_nodes(const Node *n, size_t limit)
+/* Counts up to `limit`; *deepest grows to the deepest level of collections, `depth` being the one around n.
+ */
+static size_t count_nodes(const Node *n, size_t limit, size_t depth, size_t *deepest)
 {
     size_t count = 1;
-    if (n->kind == NODE_ARRAY || n->kind == NODE_OBJECT)
-        for (const Node *c = n->first; c && count <= limit; c = c->next)
-            count += count_nodes(c, limit - count);
+    if (n->kind != NODE_ARRAY && n->kind != NODE_OBJECT)
+        return count;
+    if (++depth > *deepest)
+        *deepest = depth;
+    for (const Node *c = n->first; c && count <= limit; c = c->next)
+        count += count_nodes(c, limit - count, depth, deepest);
     return count;
 }
 
@@ -320,14 +374,18 @@ static int alias(Loader *l, const yaml_event_t *event)
     for (size_t i = 0; i < l->depth; i++)
         if (l->frames[i].node == n)
             return fail(l, &event->start_mark, "alias '*%s' stands inside of what it names", name);
-    l->nodes += count_nodes(n, YAML_NODES_MAX - l->nodes);
+    size_t deepest = 0;
+    l->nodes += count_nodes(n, YAML_NODES_MAX - l->nodes, l->depth, &deepest);
     if (l->nodes > YAML_NODES_MAX)
         return fail(l, &event->start_mark, "more than %d values, aliases expanded", YAML_NODES_MAX);
+    if (deepest > YAML_DEPTH_MAX)
+        return fail(l, &event->start_mark, "nested deeper than %d levels", YAML_DEPTH_MAX);
     Node *copy = node_copy(l->arena, n);
     copy->line = (uint32_t)event->start_mark.line + 1;
     copy->column = (uint32_t)event->start_mark.column + 1;
     copy->key = NULL;
-    return place(l, copy, &event->start_mark);
+    copy->key_line = copy->key_column = 0;
+    return place(l, copy, false, &event->start_mark);
 }
 
 static int take_event(Loader *l, const yaml_event_t *event)
@@ -340,11 +398,13 @@ static int take_event(Loader *l, const yaml_event_t *event)
             return r;
         if (event->data.scalar.anchor)
             map_put(&l->anchors, arena_strdup(l->arena, (const char *)event->data.scalar.anchor), n);
-        return place(l, n, &event->start_mark);
+        return place(l, n, event->data.scalar.plain_implicit, &event->start_mark);
     case YAML_SEQUENCE_START_EVENT:
-        return open_collection(l, NODE_ARRAY, &event->start_mark, event->data.sequence_start.anchor);
+        return open_collection(l, NODE_ARRAY, &event->start_mark, event->data.sequence_start.anchor,
+                               event->data.sequence_start.tag);
     case YAML_MAPPING_START_EVENT:
-        return open_collection(l, NODE_OBJECT, &event->start_mark, event->data.mapping_start.anchor);
+        return open_collection(l, NODE_OBJECT, &event->start_mark, event->data.mapping_start.anchor,
+                               event->data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         return close_collection(l, &event->start_mark);

@@ -6,6 +6,8 @@
 
 #include "format/node.h"
 
+enum { SIMPLE_KEY_MAX = 128 }; /* of 1024 characters, escapes of six each counted */
+
 static void indent(unsigned depth, Buf *out)
 {
     for (unsigned i = 0; i < depth; i++)
@@ -51,10 +53,38 @@ static bool literal_ok(const char *s, size_t n)
     return true;
 }
 
+/* What JSON writes as it is and YAML does not take so: control characters past ASCII (NEL among them), the
+ * line and paragraph separators, which YAML 1.1 takes for line breaks, the byte order mark, noncharacters. */
+static unsigned must_escape(const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    if (p[0] == 0x7f)
+        return 0x7f;
+    if (p[0] == 0xc2 && p[1] < 0xa0)
+        return p[1];
+    if (p[0] != 0xe2 && p[0] != 0xef)
+        return 0;
+    unsigned c = (p[0] & 15u) << 12 | (p[1] & 63u) << 6 | (p[2] & 63u);
+    return c == 0x2028 || c == 0x2029 || c == 0xfeff || c >= 0xfffe ? c : 0;
+}
+
 static void write_quoted(const char *s, size_t n, Buf *out)
 {
+    _cleanup_buf_ Buf json = BUF_INIT;
     Node string = {.kind = NODE_STRING, .string = s, .len = n};
-    json_write(&string, JSON_COMPACT, out);
+    json_write(&string, JSON_COMPACT, &json);
+    size_t run = 0;
+    for (size_t i = 0; i < json.len; i++) {
+        unsigned char first = (unsigned char)json.data[i];
+        unsigned c = first < 0x7f ? 0 : must_escape(json.data + i);
+        if (!c)
+            continue;
+        buf_add(out, json.data + run, i - run);
+        buf_addf(out, "\\u%04x", c);
+        i += first == 0x7f ? 0 : first == 0xc2 ? 1 : 2;
+        run = i + 1;
+    }
+    buf_add(out, json.data + run, json.len - run);
 }
 
 static void write_literal(const char *s, size_t n, unsigned depth, Buf *out)
@@ -115,10 +145,28 @@ static void write_scalar(const Node *n, unsigned depth, Buf *out)
         json_write(n, JSON_COMPACT, out); /* numbers, words, {} and [] */
 }
 
+/* A key is one line; a reader looks for the ':' only so far, and a longer key says what it is by a '?'. */
+static void write_key(const char *key, unsigned depth, Buf *out)
+{
+    size_t n = strlen(key);
+    if (n > SIMPLE_KEY_MAX)
+        buf_add_str(out, "? ");
+    if (plain_ok(key, n))
+        buf_add(out, key, n);
+    else
+        write_quoted(key, n, out);
+    if (n <= SIMPLE_KEY_MAX) {
+        buf_add_char(out, ':');
+        return;
+    }
+    buf_add_char(out, '\n');
+    indent(depth, out);
+    buf_add_char(out, ':');
+}
+
 static void write_member(const Node *n, bool sort, unsigned depth, Buf *out)
 {
-    write_string(n->key, strlen(n->key), depth, out);
-    buf_add_char(out, ':');
+    write_key(n->key, depth, out);
     if (!is_collection(n)) {
         buf_add_char(out, ' ');
         write_scalar(n, depth + 1, out);
