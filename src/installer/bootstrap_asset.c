@@ -37,6 +37,7 @@ static const BootstrapFile machine_files[] = {
     {"/etc/profile.d/proxy.sh", "bootstrap/proxy.sh", 0600, false, "proxy"},
     {"/etc/systemd/system.conf.d/10-default-env.conf", "bootstrap/10-default-env.conf", 0600, false, "proxy"},
     {"/root/.docker/config.json", "value:pullSecret", 0600, false, "pullSecret"},
+    {"/opt/openshift/hand-over/machine-config-server.service", "bootstrap/hand-over.service", 0644, false, NULL},
     {"/usr/local/bin/bootkube.sh", "bootstrap/bootkube.sh", 0555, false, NULL},
 };
 
@@ -45,7 +46,6 @@ static const struct {
     bool enabled;
 } machine_units[] = {
     {"bootkube.service", "bootstrap/bootkube.service", true},
-    {"machine-config-server.service", "bootstrap/machine-config-server.service", false},
 };
 
 static const struct {

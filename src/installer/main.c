@@ -14,6 +14,10 @@ static const Verb create_verbs[] = {
      .help = "write the machines' Ignition configs and the admin's credentials",
      .options = create_options,
      .run = verb_create},
+    {.name = "machine-config",
+     .help = "make a MachineConfig of a directory tree and units",
+     .options = machine_config_options,
+     .run = verb_machine_config},
     {0},
 };
 
