@@ -35,7 +35,12 @@ typedef struct Transfer {
     const HttpRequest *request;
     CURL *easy;
     char why[CURL_ERROR_SIZE]; /* curl's words */
-    char etag[256];
+    char etag[256];            /* of the body that the sink has a part of */
+    struct HttpAnswerHead {    /* of the answer that is coming in */
+        char etag[256];
+        bool ranges;
+        unsigned long long from; /* where a part starts */
+    } head;
     bool ranges, resuming, began; /* began: this try's body has come */
     uint64_t received;
     int sink_result;
@@ -76,8 +81,9 @@ static int load(Curl *c, Error *e)
 
 const char *http_url_redact(const char *url, char *out, size_t size)
 {
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
+    const char *host = url + strcspn(url, ":/?#@");
+    host = *host == ':' && host[1] == '/' ? host + 1 : url;
+    host += strspn(host, "/"); /* curl takes one slash, or three, for two */
     size_t authority = strcspn(host, "/?#");
     const char *at = memrchr(host, '@', authority);
     const char *from = at ? at + 1 : host;
@@ -106,12 +112,14 @@ static size_t take_header(char *line, size_t one, size_t n, void *context)
     Transfer *t = context;
     char value[256];
     t->answered = true;
-    if (t->resuming)
-        return one * n; /* what the resumed body is called is known */
-    if (header_is(line, n, "etag", value, sizeof(value)))
-        memcpy(t->etag, value, sizeof(value));
+    if (n > 5 && !memcmp(line, "HTTP/", 5))
+        memset(&t->head, 0, sizeof(t->head));
+    else if (header_is(line, n, "etag", value, sizeof(value)))
+        memcpy(t->head.etag, value, sizeof(value));
     else if (header_is(line, n, "accept-ranges", value, sizeof(value)))
-        t->ranges = !strcasecmp(value, "bytes");
+        t->head.ranges = !strcasecmp(value, "bytes");
+    else if (header_is(line, n, "content-range", value, sizeof(value)) && !strncasecmp(value, "bytes ", 6))
+        t->head.from = strtoull(value + 6, NULL, 10);
     return one * n;
 }
 
@@ -122,8 +130,10 @@ static int begin_body(Transfer *t)
     t->began = true;
     t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     if (t->resuming && status == 206)
-        return 0;
+        return t->head.from == t->received ? 0 : -EPROTO;
     t->resuming = false;
+    memcpy(t->etag, t->head.etag, sizeof(t->etag));
+    t->ranges = t->head.ranges;
     if (!t->received)
         return 0;
     t->received = 0;
@@ -268,8 +278,35 @@ static CURLcode transfer(Transfer *t, const char *url, bool redirected)
 
 typedef enum Outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_FAILED } Outcome;
 
+/* OpenSSL's verdicts in words for whoever wrote the config. */
+static void explain_distrust(const Transfer *t, Error *e)
+{
+    static const struct {
+        long verdict; /* X509_V_ERR_… */
+        const char *text;
+    } rows[] = {
+        {9, "the server's certificate is not valid yet; is the clock right?"},
+        {10, "the server's certificate has expired"},
+        {18, "the server's certificate is signed by itself, and the config does not name it"},
+        {19, "the server's certificate is signed by no authority that the system or the config names"},
+        {20, "the server's certificate is signed by no authority that the system or the config names"},
+        {21, "the server's certificate is signed by no authority that the system or the config names"},
+    };
+    long verdict = 0;
+    t->curl->getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    for (size_t i = 0; i < ELEMENTS(rows); i++)
+        if (rows[i].verdict == verdict) {
+            error_set(e, EKEYREJECTED, "%s", rows[i].text);
+            return;
+        }
+    error_set(e, EKEYREJECTED, "%s", t->why[0] ? t->why : "the server's certificate is not good");
+}
+
 static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
 {
+    /* An answer without a body replaces the part that came before as well. */
+    if (code == CURLE_OK && !t->began && (status == 200 || status == 204) && !t->request->head)
+        t->sink_result = begin_body(t);
     if (t->sink_result < 0) {
         if (t->sink_result == -EFBIG && t->request->max && t->received > t->request->max)
             error_set(e, EFBIG, "the answer has more than %llu bytes", (unsigned long long)t->request->max);
@@ -286,15 +323,21 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
         return OUTCOME_FAILED;
     }
     if (code != CURLE_OK) {
-        error_set(e, code == CURLE_PEER_FAILED_VERIFICATION ? EKEYREJECTED : EIO, "%s",
-                  t->why[0] ? t->why : t->curl->strerror(code));
+        if (code == CURLE_PEER_FAILED_VERIFICATION)
+            explain_distrust(t, e);
+        else
+            error_set(e, EIO, "%s", t->why[0] ? t->why : t->curl->strerror(code));
         return OUTCOME_AGAIN;
     }
     if (status == 200 || status == 204 || (status == 206 && t->resuming))
         return OUTCOME_DONE;
     if (status == 404)
         error_set(e, ENOENT, "resource not found");
-    else
+    else if (status == 416 && t->resuming) {
+        t->ranges = false; /* the rest cannot be had: from the start */
+        error_set(e, EPROTO, "the server does not resume");
+        return OUTCOME_AGAIN;
+    } else
         error_set(e, EPROTO, "failed to fetch resource: the server answered %ld", status);
     return status >= 500 ? OUTCOME_AGAIN : OUTCOME_FAILED;
 }

@@ -1,0 +1,306 @@
+/* The client against a server that says what it is told to, one answer a connection. */
+#include "../scratch.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/buf.h"
+#include "net/http_client.h"
+
+typedef struct Fake {
+    int requests; /* what came in, each followed by a NUL */
+    pid_t pid;
+    char url[128];
+} Fake;
+
+static void serve(int listener, int log, const char *const *answers)
+{
+    for (; *answers; answers++) {
+        char in[8192] = "";
+        size_t n = 0;
+        int c = accept(listener, NULL, NULL);
+        while (n < sizeof(in) - 1 && !strstr(in, "\r\n\r\n")) {
+            ssize_t got = read(c, in + n, sizeof(in) - 1 - n);
+            if (got <= 0)
+                break;
+            n += (size_t)got;
+        }
+        if (write(log, in, n + 1) < 0)
+            _exit(1);
+        if (!strcmp(*answers, "silence"))
+            while (read(c, in, sizeof(in)) > 0) /* until the client gives up */
+                ;
+        else if (write(c, *answers, strlen(*answers)) < 0)
+            _exit(1);
+        close(c);
+    }
+    _exit(0);
+}
+
+static Fake fake_start(const char *const *answers)
+{
+    Fake f = {.pid = -1};
+    int pipes[2], listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(a);
+    assert_int_equal(bind(listener, (struct sockaddr *)&a, n), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &n), 0);
+    assert_int_equal(pipe(pipes), 0);
+    f.pid = fork();
+    if (f.pid == 0)
+        serve(listener, pipes[1], answers);
+    close(pipes[1]);
+    close(listener);
+    f.requests = pipes[0];
+    snprintf(f.url, sizeof(f.url), "http://user:secret@127.0.0.1:%u/a?token=t", ntohs(a.sin_port));
+    return f;
+}
+
+/* The whole log; ends when the server has given its last answer. */
+static Buf fake_stop(Fake *f)
+{
+    Buf b = BUF_INIT;
+    char piece[4096];
+    for (ssize_t n; (n = read(f->requests, piece, sizeof(piece))) > 0;)
+        for (ssize_t i = 0; i < n; i++)
+            buf_add_char(&b, piece[i] ? piece[i] : '|');
+    close(f->requests);
+    waitpid(f->pid, NULL, 0);
+    return b;
+}
+
+static unsigned count(const char *text, const char *what)
+{
+    unsigned n = 0;
+    for (const char *p = text; p && (p = strstr(p, what)); p++)
+        n++;
+    return n;
+}
+
+typedef struct Taken {
+    Buf body, log;
+    unsigned restarts;
+} Taken;
+
+static int take(void *context, const void *data, size_t n)
+{
+    buf_add(&((Taken *)context)->body, data, n);
+    return 0;
+}
+
+static int restart(void *context)
+{
+    Taken *t = context;
+    buf_done(&t->body);
+    t->body = BUF_INIT;
+    t->restarts++;
+    return 0;
+}
+
+static void retrying(void *context, unsigned attempt, const char *url, const char *why)
+{
+    buf_addf(&((Taken *)context)->log, "%u %s %s\n", attempt, url, why);
+}
+
+static const HttpHeader own[] = {{"Authorization", "Bearer b"}, {"X-Own", "1"}, {NULL, NULL}};
+static const HttpHeader usual[] = {{"Accept-Encoding", "identity"}, {"User-Agent", "Test/1"}, {NULL, NULL}};
+
+static int get(const char *url, Taken *t, HttpResponse *response, Error *e)
+{
+    HttpOptions o = {
+        .headers = usual, .attempts = 4, .response_headers_ms = 1000, .retrying = retrying, .context = t};
+    HttpRequest q = {.url = url, .headers = own, .max = 1000, .sink = take, .restart = restart, .context = t};
+    return http_get(&o, &q, response, e);
+}
+
+static void taken_done(Taken *t)
+{
+    buf_done(&t->body);
+    buf_done(&t->log);
+}
+
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: "
+
+static void test_answers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *answers[5], *body;
+        int result;
+        unsigned attempts, restarts;
+    } rows[] = {
+        {"at once", {OK "2\r\n\r\nhi"}, "hi", 0, 1, 0},
+        {"503 then 200",
+         {"HTTP/1.1 503 No\r\nContent-Length: 4\r\n\r\nbusy", OK "2\r\n\r\nhi"},
+         "hi",
+         0,
+         2,
+         0},
+        {"connection closed", {"", OK "2\r\n\r\nhi"}, "hi", 0, 2, 0},
+        {"nothing found", {"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"}, "", -ENOENT, 0, 0},
+        {"refused", {"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"}, "", -EPROTO, 0, 0},
+        {"no content", {"HTTP/1.1 204 No\r\n\r\n"}, "", 0, 1, 0},
+        {"broken before the first byte", {OK "1001\r\n\r\n", OK "0\r\n\r\n"}, "", 0, 2, 0},
+        {"slow headers", {"silence", OK "2\r\n\r\nhi"}, "hi", 0, 2, 0},
+        {"broken, no name", {OK "4\r\n\r\nab", OK "4\r\n\r\nabcd"}, "abcd", 0, 2, 1},
+        {"broken, then empty", {OK "4\r\n\r\nab", OK "0\r\n\r\n"}, "", 0, 2, 1},
+        {"broken, weak name",
+         {OK "4\r\nETag: W/\"x\"\r\nAccept-Ranges: bytes\r\n\r\nab", OK "4\r\n\r\nabcd"},
+         "abcd",
+         0,
+         2,
+         1},
+        {"resumed",
+         {OK "4\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\n\r\nab",
+          "HTTP/1.1 206 P\r\nContent-Range: bytes 2-3/4\r\nContent-Length: 2\r\n\r\ncd"},
+         "abcd",
+         0,
+         2,
+         0},
+        {"changed between",
+         {OK "4\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\n\r\nab", OK "4\r\nETag: \"y\"\r\n\r\nABCD"},
+         "ABCD",
+         0,
+         2,
+         1},
+        {"resumed at another place",
+         {OK "4\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\n\r\nab",
+          "HTTP/1.1 206 P\r\nContent-Range: bytes 1-2/4\r\nContent-Length: 2\r\n\r\nbc"},
+         "ab",
+         -EPROTO,
+         0,
+         0},
+        {"cannot be resumed",
+         {OK "4\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\n\r\nab",
+          "HTTP/1.1 416 No\r\nContent-Length: 0\r\n\r\n", OK "4\r\n\r\nabcd"},
+         "abcd",
+         0,
+         3,
+         1},
+    };
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        Fake f = fake_start(rows[i].answers);
+        Taken t = {0};
+        HttpResponse response = {0};
+        Error e = ERROR_INIT;
+        assert_int_equal(get(f.url, &t, &response, &e), rows[i].result);
+        assert_string_equal(t.body.data ? t.body.data : "", rows[i].body);
+        assert_int_equal(response.attempts, rows[i].attempts);
+        assert_int_equal(t.restarts, rows[i].restarts);
+        assert_null(strstr(e.text, "secret"));
+        assert_null(strstr(e.text, "token"));
+        assert_int_equal(count(t.log.data, "secret") + count(t.log.data, "token"), 0);
+        _cleanup_buf_ Buf requests = fake_stop(&f);
+        assert_int_equal(count(requests.data, "X-Own: 1\r\n"), count(requests.data, "GET /"));
+        taken_done(&t);
+    }
+}
+
+static void test_resume_request(void **state)
+{
+    (void)state;
+    const char *const answers[] = {
+        OK "4\r\nETag: \"x\"\r\nAccept-Ranges: bytes\r\n\r\nab",
+        "HTTP/1.1 206 P\r\nContent-Range: bytes 2-3/4\r\nContent-Length: 2\r\n\r\ncd", NULL};
+    Fake f = fake_start(answers);
+    Taken t = {0};
+    assert_int_equal(get(f.url, &t, NULL, NULL), 0);
+    _cleanup_buf_ Buf requests = fake_stop(&f);
+    const char *second = strchr(requests.data, '|');
+    assert_null(memmem(requests.data, (size_t)(second - requests.data), "Range:", 6));
+    assert_non_null(strstr(second, "Range: bytes=2-\r\n"));
+    assert_non_null(strstr(second, "If-Range: \"x\"\r\n"));
+    taken_done(&t);
+}
+
+static void test_redirect_drops_headers(void **state)
+{
+    (void)state;
+    const char *const answers[] = {
+        "HTTP/1.1 302 F\r\nLocation: /b\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", OK "2\r\n\r\nhi",
+        NULL};
+    Fake f = fake_start(answers);
+    Taken t = {0};
+    assert_int_equal(get(f.url, &t, NULL, NULL), 0);
+    assert_string_equal(t.body.data, "hi");
+    _cleanup_buf_ Buf requests = fake_stop(&f);
+    const char *second = strchr(requests.data, '|');
+    assert_non_null(strstr(second, "GET /b HTTP/1.1\r\n"));
+    assert_null(strstr(second, "Bearer")); /* the user of the URL's host stays, as with Ignition */
+    assert_null(strstr(second, "X-Own"));
+    for (size_t i = 0; usual[i].name; i++)
+        assert_null(strstr(second, usual[i].name));
+    assert_non_null(strstr(requests.data, "Authorization: Bearer b"));
+    taken_done(&t);
+}
+
+static void test_too_large(void **state)
+{
+    (void)state;
+    char big[1200];
+    memset(big, 'x', sizeof(big));
+    memcpy(big, OK "1100\r\n\r\n", strlen(OK "1100\r\n\r\n"));
+    big[sizeof(big) - 1] = '\0';
+    const char *const answers[] = {big, NULL};
+    Fake f = fake_start(answers);
+    Taken t = {0};
+    Error e = ERROR_INIT;
+    assert_int_equal(get(f.url, &t, NULL, &e), -EFBIG);
+    assert_true(t.body.len <= 1000);
+    _cleanup_buf_ Buf requests = fake_stop(&f);
+    assert_int_equal(count(requests.data, "GET /"), 1);
+    taken_done(&t);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    Taken t = {0};
+    Error e = ERROR_INIT;
+    HttpOptions o = {.total_ms = 500};
+    HttpRequest q = {.url = "http://127.0.0.1:1/?token", .sink = take, .context = &t};
+    assert_true(http_get(&o, &q, NULL, &e) < 0); /* nobody listens: tried until the time is over */
+    assert_null(strstr(e.text, "token"));
+    q.url = "file:///etc/passwd";
+    assert_int_equal(http_get(&o, &q, NULL, &e), -EINVAL);
+    assert_int_equal(t.body.len, 0);
+}
+
+static void test_redact(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"http://h/p?q=1#f", "http://h/p"},
+        {"https://u:p@h:1/p", "https://h:1/p"},
+        {"https://u:p@x@h/p", "https://h/p"},
+        {"https:/u:p@h/p", "https:/h/p"},
+        {"https:///u:p@h/p", "https:///h/p"},
+        {"u:p@h/p", "h/p"},
+        {"http://h/a@b", "http://h/a@b"},
+        {"http://h?x@y", "http://h"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        char out[64];
+        assert_string_equal(http_url_redact(rows[i][0], out, sizeof(out)), rows[i][1]);
+    }
+    char small[8];
+    assert_string_equal(http_url_redact("http://u@host/", small, sizeof(small)), "http://");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_resume_request),
+        cmocka_unit_test(test_redirect_drops_headers),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_redact),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
