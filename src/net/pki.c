@@ -144,6 +144,9 @@ static int add_names(X509 *x, X509V3_CTX *context, const CertificateSpec *spec)
 {
     _cleanup_buf_ Buf names = BUF_INIT;
     for (const char *const *d = spec->dns; d && *d; d++)
+        if (!**d || (*d)[strcspn(*d, ", \t\r\n")])
+            return 0; /* a comma would start another name */
+    for (const char *const *d = spec->dns; d && *d; d++)
         buf_addf(&names, "%sDNS:%s", names.len ? "," : "", *d);
     for (const char *const *i = spec->ip; i && *i; i++)
         buf_addf(&names, "%sIP:%s", names.len ? "," : "", *i);
