@@ -44,7 +44,8 @@ static int link_check(const Chain *c, const Link *up, const char *source, Error 
 {
     for (const Link *l = up; l; l = l->up)
         if (l->source && !data_url_is(source) && strcmp(l->source, source) == 0)
-            return error_set(e, ELOOP, "the config leads back to itself");
+            return error_set(e, ELOOP, "the config at %s leads back to itself",
+                             source_redacted(c->arena, source));
     if (up->depth >= CONFIG_CHAIN_DEPTH_MAX)
         return error_set(e, ELOOP, "configs refer to configs more than %d deep", CONFIG_CHAIN_DEPTH_MAX);
     if (c->total >= CONFIG_CHAIN_TOTAL_MAX)
@@ -69,10 +70,10 @@ static int child_fetch(Chain *c, const Link *up, const IgnResource *r, IgnConfig
     }
     if (k == -ENODATA) {
         /* An empty child is a broken server, not a wish for nothing. */
-        k = error_set(e, EINVAL, "not a config (empty)");
+        k = error_set(e, EINVAL, "%s: not a config (empty)", name);
     }
     if (k < 0)
-        return error_wrap(e, k, "referenced config %s", name);
+        return error_wrap(e, k, "referenced config");
     state_add_config(c->state, "user", source_path(c->arena, r->source), true);
     return 0;
 }

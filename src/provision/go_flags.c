@@ -174,12 +174,11 @@ int go_flags_parse(const GoFlag *flags, GoFlagsMode mode, int argc, char **argv,
     return n;
 }
 
-void go_flags_usage(const GoFlag *flags, const char *head, FILE *to)
+void go_flags_print(const GoFlag *flags, FILE *to)
 {
     static const char *const values[] = {
         [GO_FLAG_BOOL] = "", [GO_FLAG_STRING] = " string", [GO_FLAG_DURATION] = " duration"};
 
-    fprintf(to, "%s\n", head);
     for (const GoFlag *f = flags; f->name; f++)
         fprintf(to, "  -%s%s\n    \t%s\n", f->name, values[f->kind], f->help);
 }

@@ -28,7 +28,7 @@ typedef enum GoFlagsMode {
 /* Moves the positional arguments to the front of argv and returns how many there are. -EINVAL: usage, with
  * the reason; -ECANCELED: help was asked for. */
 int go_flags_parse(const GoFlag *flags, GoFlagsMode mode, int argc, char **argv, Error *e);
-void go_flags_usage(const GoFlag *flags, const char *head, FILE *to);
+void go_flags_print(const GoFlag *flags, FILE *to);
 
 /* Go's time.ParseDuration: "1h2m3.5s", units ns us µs ms s m h. */
 int go_duration_parse(const char *text, int64_t *ret_ns);

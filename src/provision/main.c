@@ -19,6 +19,15 @@ static const struct {
     {"ignition-rmcfg", "rmcfg", program_rmcfg},
 };
 
+int program_usage(const ProgramUsage *u, const Error *e, int code)
+{
+    if (e && e->code)
+        fprintf(stderr, "%s\n", e->text);
+    fprintf(stderr, "Usage: %s %s\n", u->name, u->synopsis);
+    go_flags_print(u->flags, stderr);
+    return code;
+}
+
 void program_log_open(bool to_stdout)
 {
     /* Messages of every layer belong on stdout then, so the descriptor is what changes, not the messages. */

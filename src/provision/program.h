@@ -3,6 +3,9 @@
  * takes argv[0] as its own name and returns the exit code. */
 #include <stdbool.h>
 
+#include "base/error.h"
+#include "provision/go_flags.h"
+
 int program_ignition(int argc, char **argv);
 int program_validate(int argc, char **argv);
 int program_apply(int argc, char **argv);
@@ -10,6 +13,14 @@ int program_rmcfg(int argc, char **argv);
 
 /* What provisioner calls itself; the second number is the Ignition release whose behaviour it has. */
 #define PROGRAM_VERSION "basalt-ignition " BASALT_VERSION " (Ignition 2.26.0)"
+
+typedef struct ProgramUsage {
+    const GoFlag *flags;
+    const char *name, *synopsis;
+} ProgramUsage;
+/* How the program is called, on stderr, after what was wrong (NULL or nothing in it: not told). Returns
+ * `code`. */
+int program_usage(const ProgramUsage *u, const Error *e, int code);
 
 /* The messages' way: the journal, or stdout in the initramfs' debugging flag -log-to-stdout. */
 void program_log_open(bool to_stdout);

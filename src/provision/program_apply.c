@@ -142,17 +142,6 @@ static int apply(const char *path, const ApplyOptions *o, Error *e)
     return r < 0 ? r : files_run(&c, o, e);
 }
 
-static int usage(const GoFlag *flags, const char *name, const Error *e, int exit_code)
-{
-    _cleanup_buf_ Buf head = BUF_INIT;
-
-    if (e && e->code)
-        fprintf(stderr, "%s\n", e->text);
-    buf_addf(&head, "Usage: %s [options] config.ign\nOptions:", name);
-    go_flags_usage(flags, head.data, stderr);
-    return exit_code;
-}
-
 int program_apply(int argc, char **argv)
 {
     ApplyOptions o = {.root = "/"};
@@ -164,20 +153,20 @@ int program_apply(int argc, char **argv)
         {"version", GO_FLAG_BOOL, &version, "print the version of ignition-apply"},
         {.name = NULL},
     };
-    const char *name = argv[0];
+    const char *name = argv[0], *synopsis = "[flags] config.ign";
     Error e = ERROR_INIT;
 
     int n = go_flags_parse(flags, GO_FLAGS_INTERSPERSED, argc, argv, &e);
     if (n == -ECANCELED)
-        return usage(flags, name, NULL, 0);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 0);
     if (n < 0)
-        return usage(flags, name, &e, 2);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, 2);
     if (version) {
         puts(PROGRAM_VERSION);
         return 0;
     }
     if (n != 1)
-        return usage(flags, name, NULL, 1);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 1);
     program_log_open(true);
     if (apply(argv[0], &o, &e) < 0)
         return program_failed(true, "failed to apply", e.text);

@@ -11,17 +11,6 @@
 
 enum { EXIT_WRONG_USAGE = 2, EXIT_NO_PLATFORM = 3 };
 
-static int usage(const GoFlag *flags, const char *name, const Error *e, int exit_code)
-{
-    _cleanup_buf_ Buf head = BUF_INIT;
-
-    if (e)
-        fprintf(stderr, "%s\n", e->text);
-    buf_addf(&head, "Usage of %s:", name);
-    go_flags_usage(flags, head.data, stderr);
-    return exit_code;
-}
-
 static int stage_names_usage(const char *stage)
 {
     fprintf(stderr, "invalid value \"%s\" for flag -stage: %s is not a valid stage; there are:", stage,
@@ -92,14 +81,14 @@ int program_ignition(int argc, char **argv)
         {"version", GO_FLAG_BOOL, &version, "print the version and exit"},
         {.name = NULL},
     };
-    const char *name = argv[0];
+    const char *name = argv[0], *synopsis = "-platform id -stage stage [flags]";
     Error e = ERROR_INIT;
 
     int r = go_flags_parse(flags, GO_FLAGS_LEADING, argc, argv, &e);
     if (r == -ECANCELED)
-        return usage(flags, name, NULL, 0);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 0);
     if (r < 0)
-        return usage(flags, name, &e, EXIT_WRONG_USAGE);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, EXIT_WRONG_USAGE);
     if (version) {
         puts(PROGRAM_VERSION);
         return 0;

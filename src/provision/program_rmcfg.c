@@ -7,17 +7,6 @@
 #include "provision/platform.h"
 #include "provision/program.h"
 
-static int usage(const GoFlag *flags, const char *name, const Error *e, int exit_code)
-{
-    _cleanup_buf_ Buf head = BUF_INIT;
-
-    if (e && e->code)
-        fprintf(stderr, "%s\n", e->text);
-    buf_addf(&head, "Usage: %s [options]\nOptions:", name);
-    go_flags_usage(flags, head.data, stderr);
-    return exit_code;
-}
-
 static int config_remove(const Platform *p, bool to_stdout)
 {
     _cleanup_(fetcher_freep)
@@ -47,20 +36,20 @@ int program_rmcfg(int argc, char **argv)
         {"version", GO_FLAG_BOOL, &version, "print the version and exit"},
         {.name = NULL},
     };
-    const char *name = argv[0];
+    const char *name = argv[0], *synopsis = "-platform id [flags]";
     Error e = ERROR_INIT;
 
     int n = go_flags_parse(flags, GO_FLAGS_INTERSPERSED, argc, argv, &e);
     if (n == -ECANCELED)
-        return usage(flags, name, NULL, 0);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 0);
     if (n < 0)
-        return usage(flags, name, &e, 2);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, 2);
     if (version) {
         puts(PROGRAM_VERSION);
         return 0;
     }
     if (n > 0)
-        return usage(flags, name, NULL, 2);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 2);
     if (!platform || !*platform) {
         fputs("'--platform' must be provided\n", stderr);
         return 2;

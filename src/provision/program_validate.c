@@ -18,17 +18,6 @@ static const struct {
     ReportFormat format;
 } formats[] = {{"text", REPORT_IGNITION}, {"json", REPORT_JSON}, {"sarif", REPORT_SARIF}};
 
-static int usage(const GoFlag *flags, const char *name, const Error *e, int exit_code)
-{
-    _cleanup_buf_ Buf head = BUF_INIT;
-
-    if (e && e->code)
-        fprintf(stderr, "%s\n", e->text);
-    buf_addf(&head, "Usage:\n  %s [flags] config.ign\n", name);
-    go_flags_usage(flags, head.data, stderr);
-    return exit_code;
-}
-
 /* Scripts that know Ignition look on stderr for a version that is not taken. */
 static void version_errors_tell(const Report *r)
 {
@@ -84,23 +73,23 @@ int program_validate(int argc, char **argv)
         {"version", GO_FLAG_BOOL, &version, "print the version of ignition-validate"},
         {.name = NULL},
     };
-    const char *name = argv[0];
+    const char *name = argv[0], *synopsis = "[flags] config.ign";
     Error e = ERROR_INIT;
 
     int n = go_flags_parse(flags, GO_FLAGS_INTERSPERSED, argc, argv, &e);
     if (n == -ECANCELED)
-        return usage(flags, name, NULL, 0);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 0);
     if (n < 0)
-        return usage(flags, name, &e, 2);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, 2);
     if (version) {
         puts(PROGRAM_VERSION);
         return 0;
     }
     if (n != 1)
-        return usage(flags, name, NULL, 1);
+        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 1);
     for (size_t i = 0; i < ELEMENTS(formats); i++)
         if (strcmp(formats[i].name, format) == 0)
             return validate(argv[0], formats[i].format);
     error_set(&e, EINVAL, "invalid value \"%s\" for flag -format: text, json or sarif", format);
-    return usage(flags, name, &e, 2);
+    return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, 2);
 }

@@ -173,12 +173,20 @@ static int fetch(Fetcher *f, const IgnResource *r, ContentSpec *spec, Error *e)
     return k < 0 ? k : 0;
 }
 
-int resource_fetch_fd(Fetcher *f, const IgnResource *r, int fd, Error *e)
+/* The failure with its source, unless the HTTP client has named it already. */
+static int failure_name(const IgnResource *r, int k, Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
+    const char *source = source_redacted(a, r->source);
+
+    return e && strstr(e->text, source) ? k : error_wrap(e, k, "fetching %s", source);
+}
+
+int resource_fetch_fd(Fetcher *f, const IgnResource *r, int fd, Error *e)
+{
     int k = fetch(f, r, &(ContentSpec){.fd = fd}, e);
 
-    return k < 0 ? error_wrap(e, k, "fetching %s", source_redacted(a, r->source)) : 0;
+    return k < 0 ? failure_name(r, k, e) : 0;
 }
 
 int resource_fetch_buf(Fetcher *f, const IgnResource *r, size_t max, Buf *ret, Error *e)
@@ -189,7 +197,7 @@ int resource_fetch_buf(Fetcher *f, const IgnResource *r, size_t max, Buf *ret, E
     int k = fetch(f, r, &(ContentSpec){.fd = -EBADF, .buf = &bytes, .max = max}, e);
 
     if (k < 0)
-        return error_wrap(e, k, "fetching %s", source_redacted(a, r->source));
+        return failure_name(r, k, e);
     if (ret->len == 0 && !ret->data) {
         *ret = bytes; /* the common case: no copy of a big config */
         bytes = BUF_INIT;
