@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""golden.py [--bless] PROGRAM CASE...: run a program in each case's directory and compare what it says.
+"""golden.py [--bless] PROGRAM DIR...: run a program in each case's directory and compare what it says.
 
-A case is a directory with `cmd` (the arguments, one line as a shell would split it; several lines are several runs),
+A DIR is a case, or a directory of cases. A case is a directory with `cmd` (the arguments, one line as a shell would split it; several lines are several runs),
 the inputs they name, and `expected`: the runs' exit codes, standard output and standard error. With --bless what
 came out is written there instead, to be read before it is committed."""
 import pathlib
@@ -13,7 +13,10 @@ arguments = sys.argv[1:]
 bless = "--bless" in arguments
 if bless:
     arguments.remove("--bless")
-program, cases = pathlib.Path(arguments[0]).resolve(), [pathlib.Path(a).resolve() for a in arguments[1:]]
+program, cases = pathlib.Path(arguments[0]).resolve(), []
+for name in arguments[1:]:
+    here = pathlib.Path(name).resolve()
+    cases += [here] if (here / "cmd").exists() else sorted(p.parent for p in here.glob("*/cmd"))
 bad = 0
 for case in cases:
     text = ""

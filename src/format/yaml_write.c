@@ -24,11 +24,26 @@ static bool reserved(const char *s)
     return false;
 }
 
+/* Starts with a digit, and yet no reader sees a number, a time or a date in it: a letter that stands in none
+ * of those ("10-worker"), or two points among digits ("3.2.0"). */
+static bool no_number(const char *s, size_t n)
+{
+    size_t points = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (isalpha((unsigned char)s[i]) && !strchr("abcdefinoxtzABCDEFINOXTZ", s[i]))
+            return true;
+        points += s[i] == '.';
+    }
+    return points >= 2 && strspn(s, "0123456789.") == n;
+}
+
 /* Plain is safe: starts with a letter, '/', or '_', has no ": ", " #", no trailing space or colon, nothing
  * but printable ASCII. */
 static bool plain_ok(const char *s, size_t n)
 {
-    if (!n || reserved(s) || !(isalpha((unsigned char)s[0]) || s[0] == '/' || s[0] == '_') ||
+    if (!n || reserved(s) ||
+        !(isalpha((unsigned char)s[0]) || s[0] == '/' || s[0] == '_' ||
+          (isdigit((unsigned char)s[0]) && no_number(s, n))) ||
         s[n - 1] == ' ' || s[n - 1] == ':')
         return false;
     for (size_t i = 0; i < n; i++) {
