@@ -3,7 +3,9 @@
 trees, then paths, contents, modes, owners, links and the list of paths to relabel are compared. A second round
 has configs that must be refused by both.
 
-    diff_files.py DRIVER [--seed N] [--count N] [--keep]
+    diff_files.py DRIVER [--seed N] [--count N]
+
+DRIVER is the driver of these tests or, by the name basalt-ignition, the whole program with its fetch and files stages.
 
 Exit 77 where there is no Ignition. Differences on purpose are not generated; they are:
 
@@ -281,19 +283,26 @@ class Runner:
         return names
 
     def ours(self, root, value):
+        if os.path.basename(self.driver) == "basalt-ignition":
+            return self.stages(["ignition", self.driver], "ours", root, value)
         return tree.run(self.driver, root, value, env=self.environment("ours"))
 
     def reference(self, root, value):
+        return self.stages([REFERENCE, REFERENCE], "theirs", root, value)
+
+    def stages(self, names, who, root, value):
+        """The fetch and the files stage, each in a process of its own."""
         with open(root + ".ign", "w") as f:
             json.dump(value, f)
         run = root + ".run"
         os.mkdir(run)
-        env = dict(self.environment("theirs"), IGNITION_CONFIG_FILE=root + ".ign")
+        env = dict(self.environment(who), IGNITION_CONFIG_FILE=root + ".ign")
         for stage in ("fetch", "files"):
-            done = subprocess.run([REFERENCE, "-platform", "file", "-stage", stage, "-root", root, "-config-cache",
+            done = subprocess.run([names[0], "-platform", "file", "-stage", stage, "-root", root, "-config-cache",
                                    run + "/cache", "-state-file", run + "/state", "-neednet", run + "/net",
-                                   "-log-to-stdout"], env=env, text=True, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT)
+                                   "-log-to-stdout"], executable=names[1], env=env, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            done.stderr = done.stdout
             if done.returncode:
                 break
         return done
