@@ -11,6 +11,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "system/cmdline.h"
+
+enum { CMDLINE_SIZE_MAX = 1024 * 1024, FW_CFG_SIZE_TEXT_MAX = 64 };
 
 static int file_fetch(Fetcher *f _unused_, Buf *ret, Error *e)
 {
@@ -79,7 +82,7 @@ static int qemu_fetch(Fetcher *f _unused_, Buf *ret, Error *e)
     }
     if (dir < 0)
         return error_errno(e, -errno, "couldn't open '%s'", path.data);
-    r = file_read_at(dir, "size", 64, &text, NULL);
+    r = file_read_at(dir, "size", FW_CFG_SIZE_TEXT_MAX, &text, NULL);
     if (r < 0)
         return error_errno(e, r, "couldn't read QEMU firmware config size");
     errno = 0;
@@ -147,25 +150,31 @@ int platform_fetch(const Platform *p, Fetcher *f, Buf *ret, Error *e)
     return p->fetch(f, ret, e);
 }
 
-/* Words are parted by white space; quotes mean nothing here, as Ignition reads it. The last URL counts. */
-int cmdline_fetch(Fetcher *f, Buf *ret, Error *e)
+/* Split at each space, quotes mean nothing, as Ignition reads it. The last URL that is not empty counts. */
+static const char *cmdline_url(Arena *a, const char *text)
 {
     static const char key[] = "ignition.config.url=";
+    CmdlineWords words = cmdline_split(a, text, CMDLINE_PLAIN);
+
+    for (size_t i = words.n; i > 0; i--)
+        if (strncmp(words.words[i - 1], key, sizeof(key) - 1) == 0 && words.words[i - 1][sizeof(key) - 1])
+            return words.words[i - 1] + sizeof(key) - 1;
+    return NULL;
+}
+
+int cmdline_fetch(Fetcher *f, Buf *ret, Error *e)
+{
+    _cleanup_arena_ Arena *a = arena_new();
     _cleanup_buf_ Buf text = BUF_INIT;
-    const char *path = getenv("IGNITION_KERNEL_CMDLINE_PATH"), *url = NULL;
-    char *save = NULL;
+    const char *path = getenv("IGNITION_KERNEL_CMDLINE_PATH");
     int r;
 
     if (!path || !*path)
         path = "/proc/cmdline";
-    r = file_read_at(AT_FDCWD, path, 1024 * 1024, &text, NULL);
+    r = file_read_at(AT_FDCWD, path, CMDLINE_SIZE_MAX, &text, NULL);
     if (r < 0)
         return error_errno(e, r, "couldn't read cmdline '%s'", path);
-    if (text.len == 0)
-        return -ENOENT;
-    for (char *w = strtok_r(text.data, " \t\n\r\v\f", &save); w; w = strtok_r(NULL, " \t\n\r\v\f", &save))
-        if (strncmp(w, key, sizeof(key) - 1) == 0 && w[sizeof(key) - 1])
-            url = w + sizeof(key) - 1;
+    const char *url = text.len > 0 ? cmdline_url(a, text.data) : NULL;
     if (!url)
         return -ENOENT;
     r = resource_fetch_buf(f, &(IgnResource){.source = url}, PLATFORM_CONFIG_MAX, ret, e);

@@ -210,7 +210,7 @@ class Chains(ProvisionTest):
 
     def test_bad_children(self):
         for child, words in ((data("{"), "data URL"), (data(""), "empty"), (data(config("9.9.9")), "version"),
-                             ("data:;base64,%%", "invalid URL escape"), ("ftp://x/y", "scheme"), ("s3://b/k", "not supported yet")):
+                             ("data:;base64,%%", "error at $.ignition.config.merge.0.source"), ("ftp://x/y", "scheme"), ("s3://b/k", "not supported yet")):
             with self.subTest(child=child):
                 self.assertIn(words, self.stage("fetch", merge(child), code=1))
                 self.assertFalse(self.cache.exists())
