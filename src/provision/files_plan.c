@@ -176,20 +176,24 @@ static bool file_has_contents(const FilesOp *op)
     return op->text ? !op->append_text : ((const IgnFile *)op->node)->contents.source != NULL;
 }
 
-/* Is it the hard link already? What an interrupted run left can only be told when it is made. */
-static const char *other_inode(Planner *p, const FilesOp *op)
+/* A hard link needs its target, there or to be made before it; and what has its name may be that link
+ * already. What an interrupted run left can only be told when the link is made. */
+static const char *hard_link_problem(Planner *p, const FilesOp *op)
 {
-    const char *to = ((const IgnLink *)op->node)->target, *real, *ignored;
+    const char *to = ((const IgnLink *)op->node)->target, *real = to, *ignored;
+    Arena *a = p->plan->arena;
     FilesBefore target;
-    if (!op->before.inode)
-        return NULL;
-    int r = p->probe->resolve(p->probe->context, p->plan->arena, to, &real);
+    int r = p->probe->resolve(p->probe->context, a, to, &real);
     if (r >= 0)
-        r = p->probe->look(p->probe->context, p->plan->arena, real, &target, &ignored);
-    if (r >= 0 && target.kind != FILES_ABSENT && !map_has(&p->plan->removed, real) &&
-        (!target.inode || (target.inode == op->before.inode && target.device == op->before.device)))
+        r = p->probe->look(p->probe->context, a, real, &target, &ignored);
+    bool goes = map_has(&p->plan->removed, real) || ancestor_in(&p->plan->removed, real);
+    if (!map_has(&p->plan->paths, real) && (r < 0 || goes || target.kind == FILES_ABSENT))
+        return arena_printf(a, "its target %s does not exist", to);
+    if (op->before.kind == FILES_ABSENT || op->overwrite || !op->before.inode)
         return NULL;
-    return arena_printf(p->plan->arena, "%s that is not %s exists there already and overwrite is false",
+    if (!goes && (!target.inode || (target.inode == op->before.inode && target.device == op->before.device)))
+        return NULL;
+    return arena_printf(a, "%s that is not %s exists there already and overwrite is false",
                         before_name(op->before.kind), to);
 }
 
@@ -205,6 +209,8 @@ static const char *in_the_way(Planner *p, const FilesOp *op, const char *link_ta
     if (above)
         return arena_printf(a, "it would be below %s, which is not a directory", above);
     FilesBeforeKind there = op->before.kind;
+    if (op->kind == FILES_HARDLINK)
+        return hard_link_problem(p, op);
     if (there == FILES_ABSENT || op->overwrite || op->kind == FILES_UNMASK)
         return NULL;
     if (op->replace)
@@ -228,7 +234,6 @@ static const char *in_the_way(Planner *p, const FilesOp *op, const char *link_ta
                             link_target ? link_target : "somewhere else", want);
     }
     case FILES_HARDLINK:
-        return other_inode(p, op);
     case FILES_UNMASK:
         return NULL;
     }

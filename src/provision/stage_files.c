@@ -171,6 +171,40 @@ static int plan_make(Run *run, Error *e)
     return 0;
 }
 
+/* Names of owners are looked up when the accounts of the config have been made. */
+static int owner_check(Run *run, Map *known, const FilesOp *op, bool group, Error *e)
+{
+    const IgnOwner *o = group ? &op->node->group : &op->node->user;
+    if (o->id.set || !o->name || !*o->name)
+        return 0;
+    const char *key = arena_printf(run->c->arena, "%c%s", group ? 'g' : 'u', o->name);
+    const char *found = map_get(known, key);
+    if (!found) {
+        UserEntry ignored;
+        int r = (group ? group_find : user_find)(run->c->root, run->c->arena, o->name, &ignored, e);
+        if (r < 0)
+            return r;
+        found = r > 0 ? "yes" : "no";
+        map_put(known, key, (void *)found);
+    }
+    if (*found == 'n')
+        report_add(&run->report, SEVERITY_ERROR, NULL, op->node->node, "%s: no such %s \"%s\"",
+                   op->node->path, group ? "group" : "user", o->name);
+    return 0;
+}
+
+static int owners_check(Run *run, Error *e)
+{
+    _cleanup_map_ Map known = MAP_INIT;
+    int r = 0;
+    for (size_t i = 0; i < run->plan.n && r >= 0; i++) {
+        r = owner_check(run, &known, &run->plan.ops[i], false, e);
+        if (r >= 0)
+            r = owner_check(run, &known, &run->plan.ops[i], true, e);
+    }
+    return r;
+}
+
 static int plan_check(Run *run, Error *e)
 {
     report_sort(&run->report);
@@ -181,7 +215,8 @@ static int plan_check(Run *run, Error *e)
             continue;
         first = first ? first : entry;
         if (entry->source && entry->line)
-            log_error("%s:%u:%u: %s", entry->source->name, entry->line, entry->column, entry->message);
+            log_error("%s:%u:%u: %s%s%s", entry->source->name, entry->line, entry->column, entry->path,
+                      *entry->path ? ": " : "", entry->message);
         else
             log_error("%s", entry->message);
     }
@@ -367,6 +402,8 @@ int stage_files_run_with(StageContext *c, const FilesStageOptions *o, Error *e)
     }
     if (r >= 0)
         r = plan_make(&run, e);
+    if (r >= 0)
+        r = owners_check(&run, e);
     if (r >= 0)
         r = plan_check(&run, e);
     if (r >= 0)

@@ -394,11 +394,7 @@ def broken_case(rng):
     early = rng.random() < 0.5
     validation = [n for n, b in BROKEN.items() if b[2][0].startswith("storage")]
     names = validation if early else [n for n in BROKEN if n not in validation and n != "through a link"]
-    # What is found only when it is made comes alone.
-    late = {"no such user", "no such group", "hard without target"}
     picked = rng.sample(names, rng.randrange(1, 4))
-    if any(p in late for p in picked):
-        picked = picked[:1]
     entries, out, words = {}, {"files": [], "directories": [], "links": []}, []
     for i, name in enumerate(picked):
         tree_there, what, expected = BROKEN[name]

@@ -143,10 +143,10 @@ def check_other_config(driver, work):
     root = work + "/other"
     tree.make(root, {"/kept": "kept"})
     files = [{"path": "/a", "contents": {"source": "data:,1"}}, {"path": "/b", "contents": {"source": "data:,1"}},
-             {"path": "/c/d"}, {"path": "/z", "user": {"name": "nobody-here"}}]
+             {"path": "/c/d"}, {"path": "/z", "contents": {"source": "http://127.0.0.1:1/unreachable"}}]
     done = tree.run(driver, root, tree.config(storage={"files": files}))
     if done.returncode != 1 or not os.path.exists(root + JOURNAL):
-        yield "an unknown owner: " + done.stderr
+        yield "a source that cannot be had: " + done.stderr
     value = tree.config(storage={"files": [{"path": "/a", "contents": {"source": "data:,2"}, "mode": 0o600}],
                                  "links": [{"path": "/b", "target": "a"}], "directories": [{"path": "/c/d"}]})
     done = tree.run(driver, root, value)
