@@ -413,7 +413,7 @@ class Create(unittest.TestCase):
         start = time.monotonic()
         self.create('ignition-configs')
         usual = time.monotonic() - start
-        for i in range(25):
+        for i in range(15):
             shutil.rmtree(self.d)
             self.d.mkdir()
             self.config()
