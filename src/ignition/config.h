@@ -32,7 +32,7 @@ typedef struct IgnList {
 #define IGN_AT(list, type, i)  (&((type *)(list).items)[i])
 #define IGN_STRING_AT(list, i) (((const char **)(list).items)[i])
 #define IGN_EACH(type, it, list)                                                                             \
-    for (type *it = (list).items, *_end_##it = it + (list).n; it < _end_##it; it++)
+    for (type *it = (list).items, *_end_##it = it ? it + (list).n : it; it < _end_##it; it++)
 
 typedef struct IgnHeader {
     const Node *node;
