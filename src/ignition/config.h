@@ -34,10 +34,10 @@ typedef struct IgnList {
 #define IGN_EACH(type, it, list)                                                                             \
     for (type *it = (list).items, *_end_##it = it ? it + (list).n : it; it < _end_##it; it++)
 
+/* Without a value the header takes one of the same name away when it is merged over it. */
 typedef struct IgnHeader {
     const Node *node;
     const char *name, *value;
-    bool value_null;
 } IgnHeader;
 typedef struct IgnVerification {
     const Node *node;
