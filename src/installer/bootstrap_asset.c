@@ -37,7 +37,8 @@ static const BootstrapFile machine_files[] = {
     {"/etc/profile.d/proxy.sh", "bootstrap/proxy.sh", 0600, false, "proxy"},
     {"/etc/systemd/system.conf.d/10-default-env.conf", "bootstrap/10-default-env.conf", 0600, false, "proxy"},
     {"/root/.docker/config.json", "value:pullSecret", 0600, false, "pullSecret"},
-    {"/opt/openshift/hand-over/machine-config-server.service", "bootstrap/hand-over.service", 0644, false, NULL},
+    {"/opt/openshift/hand-over/machine-config-server.service", "bootstrap/hand-over.service", 0644, false,
+     NULL},
     {"/usr/local/bin/bootkube.sh", "bootstrap/bootkube.sh", 0555, false, NULL},
 };
 

@@ -201,7 +201,7 @@ static int start_network(Up *up, Error *e)
 {
     double start = now_seconds();
     int r = network_start(up->state, &up->holder, e);
-    if (r < 0 && r != -EPERM)
+    if (r < 0 && r != -EPERM && r != -ENOSPC && r != -EINVAL) /* refused, used up, not built in */
         return error_wrap(e, r, "the machines' network");
     up->own_network = r >= 0;
     tell(up, true,

@@ -1,8 +1,9 @@
-/* `basalt create machine-config`: a directory tree, a base Ignition config and a few names become one MachineConfig, as
- * YAML. Files keep their permissions and their path below the tree; a unit that is named by --enable becomes a unit, so
- * that it is enabled when the config is applied (an instance of a template needs no file of its own). What comes out is
- * read back by the rules of MachineConfigs before it is printed.
- * Refused: links (unless --dereference), devices, sockets, files that are too large, paths that are no text. */
+/* `basalt create machine-config`: a directory tree, a base Ignition config and a few names become one
+ * MachineConfig, as YAML. Files keep their permissions and their path below the tree; a unit that is named by
+ * --enable becomes a unit, so that it is enabled when the config is applied (an instance of a template needs
+ * no file of its own). What comes out is read back by the rules of MachineConfigs before it is printed.
+ * Refused: links (unless --dereference), devices, sockets, files that are too large, paths that are no text.
+ */
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
@@ -30,7 +31,8 @@ const Option machine_config_options[] = {
     {"role", 'r', OPTION_STRING, &opt.role, "ROLE", "the pool that it is for: master, worker, ...", NULL},
     {"tree", 't', OPTION_STRING, &opt.tree, "DIR", "a directory whose files are to be on the machine", NULL},
     {"base", 'b', OPTION_STRING, &opt.base, "FILE", "an Ignition config to start from, of any version", NULL},
-    {"enable", 'e', OPTION_LIST, &opt.enable, "UNIT", "a systemd unit to enable; may stand several times", NULL},
+    {"enable", 'e', OPTION_LIST, &opt.enable, "UNIT", "a systemd unit to enable; may stand several times",
+     NULL},
     {"kernel-argument", 'k', OPTION_LIST, &opt.kernel_arguments, "ARG", "may stand several times", NULL},
     {"dereference", 0, OPTION_FLAG, &opt.dereference, NULL, "take what links of the tree point at", NULL},
     {"ignition-version", 0, OPTION_STRING, &opt.version, "VERSION", "of the Ignition part (3.2.0)", NULL},
@@ -65,7 +67,8 @@ static int take_directory(Tree *t, int fd, const char *path, unsigned depth, Err
 
 static int take_entry(Tree *t, int dir, const char *name, const char *path, unsigned depth, Error *e)
 {
-    _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (opt.dereference ? 0 : O_NOFOLLOW));
+    _cleanup_close_ int fd =
+        openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (opt.dereference ? 0 : O_NOFOLLOW));
     struct stat st;
     if (fd < 0 && errno == ELOOP)
         return error_set(e, ELOOP, "%s%s is a link; --dereference takes what it points at", opt.tree, path);
@@ -102,7 +105,8 @@ static int take_directory(Tree *t, int fd, const char *path, unsigned depth, Err
         return error_errno(e, -errno, "%s%s", opt.tree, path);
     for (int i = 0; i < n; i++) {
         if (r >= 0)
-            r = take_entry(t, dir, names[i]->d_name, arena_printf(t->arena, "%s/%s", path, names[i]->d_name), depth, e);
+            r = take_entry(t, dir, names[i]->d_name, arena_printf(t->arena, "%s/%s", path, names[i]->d_name),
+                           depth, e);
         free(names[i]);
     }
     free(names);
@@ -161,7 +165,8 @@ static Node *make_object(Arena *a, const IgnConfig *config)
     node_set_string(a, object, "kind", "MachineConfig");
     meta = node_set(a, object, "metadata", node_new(a, NODE_OBJECT));
     node_set_string(a, meta, "name", opt.name);
-    node_set_string(a, node_set(a, meta, "labels", node_new(a, NODE_OBJECT)), MACHINE_CONFIG_ROLE_LABEL, opt.role);
+    node_set_string(a, node_set(a, meta, "labels", node_new(a, NODE_OBJECT)), MACHINE_CONFIG_ROLE_LABEL,
+                    opt.role);
     spec = node_set(a, object, "spec", node_new(a, NODE_OBJECT));
     node_set(a, spec, "config", ign_config_to_node(a, config));
     if (!opt.kernel_arguments.n)
@@ -190,7 +195,9 @@ static int make(Tree *t, Node **ret, Report *report, Error *e)
         return error_set(e, EINVAL, "spec %s cannot say this", opt.version);
     MachineConfig *checked;
     *ret = make_object(a, config);
-    return machine_config_read(a, *ret, &checked, report) < 0 ? error_set(e, EINVAL, "the MachineConfig is not valid") : 0;
+    return machine_config_read(a, *ret, &checked, report) < 0
+               ? error_set(e, EINVAL, "the MachineConfig is not valid")
+               : 0;
 }
 
 static int put(const Node *object, Error *e)
@@ -210,8 +217,9 @@ int verb_machine_config(int argc, char **argv)
     (void)argc;
     (void)argv;
     if (!opt.name || !opt.role || (!opt.tree && !opt.base && !opt.enable.n && !opt.kernel_arguments.n)) {
-        fprintf(stderr, "basalt create machine-config: wants --name, --role, and something to say: --tree, --base, "
-                        "--enable or --kernel-argument\n");
+        fprintf(stderr,
+                "basalt create machine-config: wants --name, --role, and something to say: --tree, --base, "
+                "--enable or --kernel-argument\n");
         return EXIT_USAGE;
     }
     _cleanup_arena_ Arena *arena = arena_new();

@@ -198,12 +198,15 @@ static int use_hosts(const BootOptions *o, const char *root, Error *e)
 static int run_stage(const BootOptions *o, const char *program, const char *stage, Error *e)
 {
     const char *dir = o->machine->dir;
-    char root[4096], cache[4096], state[4096], neednet[4096], env[4096];
+    char root[4096], cache[4096], state[4096], neednet[4096], env[4096], reboot[4096];
     snprintf(root, sizeof(root), "%s/root", dir);
     snprintf(cache, sizeof(cache), "%s/run/ignition.json", dir);
     snprintf(state, sizeof(state), "%s/run/state", dir);
     snprintf(neednet, sizeof(neednet), "%s/run/neednet", dir);
     snprintf(env, sizeof(env), "IGNITION_CONFIG_FILE=%s", o->config);
+    /* A reboot that a stage asks for is noted: it must not reach the host's systemd, which is in sight here.
+     */
+    snprintf(reboot, sizeof(reboot), "BASALT_REBOOT_MARKER=%s/run/reboot", dir);
     if (!strcmp(stage, "fetch") && access(cache, F_OK) == 0)
         return 0; /* nothing needed the network */
     Buf errors = BUF_INIT;
@@ -211,7 +214,7 @@ static int run_stage(const BootOptions *o, const char *program, const char *stag
         &(ProcessRun){.argv = (const char *const[]){program, "--stage", stage, "--platform", "file", "--root",
                                                     root, "--config-cache", cache, "--state-file", state,
                                                     "--neednet", neednet, "--log-to-stdout", NULL},
-                      .env = (const char *const[]){env, NULL},
+                      .env = (const char *const[]){env, reboot, NULL},
                       .output = &errors,
                       .timeout_sec = 120},
         e);
@@ -289,7 +292,7 @@ static _noreturn_ void be_machine(const BootOptions *o, int progress)
     }
     tell(progress, 2, 0, "");
     close(progress);
-    init_run();
+    init_run(o->own_network ? NULL : o->machine->address);
 }
 
 /* The child of clone(): its namespaces are there, nothing is done until the parent has recorded it. */

@@ -137,12 +137,14 @@ static void ended(Init *init, pid_t pid, int status)
     }
 }
 
-void init_run(void)
+void init_run(const char *listen)
 {
     Init init = {.arena = arena_new()};
     clearenv();
     setenv("PATH", "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin", 1);
     setenv("HOME", "/root", 1);
+    if (listen)
+        setenv("MACHINE_CONFIG_SERVER_LISTEN", listen, 1);
     add_enabled(&init);
     for (size_t i = 0; i < init.n; i++)
         start(&init.services[i]);

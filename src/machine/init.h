@@ -4,4 +4,5 @@
  * on-failure. A unit whose program is not on the machine is named in the log and left alone. */
 #include "base/cleanup.h"
 
-_noreturn_ void init_run(void);
+/* `listen`: the address that config servers are to use where the machines share one network; NULL: any. */
+_noreturn_ void init_run(const char *listen);

@@ -185,17 +185,25 @@ static int join_namespaces(pid_t pid)
     int fds[ELEMENTS(kinds)];
     char path[64];
     for (size_t i = 0; i < ELEMENTS(kinds); i++) {
+        struct stat here, there;
+        snprintf(path, sizeof(path), "/proc/self/ns/%s", kinds[i]);
+        if (stat(path, &here) < 0)
+            return -errno;
         snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, kinds[i]);
         fds[i] = open(path, O_RDONLY | O_CLOEXEC);
-        if (fds[i] < 0)
+        if (fds[i] < 0 || fstat(fds[i], &there) < 0)
             return -errno;
+        if (here.st_ino == there.st_ino) { /* shared, as the network where namespaces are refused */
+            close(fds[i]);
+            fds[i] = -EBADF;
+        }
     }
     snprintf(path, sizeof(path), "/proc/%d/root", pid);
     int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
         return -errno;
     for (size_t i = 0; i < ELEMENTS(kinds); i++)
-        if (setns(fds[i], 0) < 0)
+        if (fds[i] >= 0 && setns(fds[i], 0) < 0)
             return -errno;
     return fchdir(root) < 0 || chroot(".") < 0 || chdir("/") < 0 ? -errno : 0;
 }

@@ -25,7 +25,6 @@ static struct {
          .certificate = "/etc/ssl/mcs/tls.crt",
          .key = "/etc/ssl/mcs/tls.key",
          .tokens = "/etc/mcs/tokens.json",
-         .address = "0.0.0.0",
          .user = "nobody",
          .port = 22623};
 
@@ -141,6 +140,9 @@ static int run(int argc, char **argv)
         fprintf(stderr, "machine-config-server: a port is a number from 1 to 65535\n");
         return EXIT_USAGE;
     }
+    const char *listen = getenv("MACHINE_CONFIG_SERVER_LISTEN");
+    if (!opt.address)
+        opt.address = listen ? listen : "0.0.0.0";
     log_open(getenv("JOURNAL_STREAM") ? LOG_TARGET_JOURNAL : LOG_TARGET_STDERR, "machine-config-server",
              opt.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     SnapshotPaths paths = {.base = opt.base,
