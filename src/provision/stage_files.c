@@ -215,8 +215,9 @@ static int plan_check(Run *run, Error *e)
             continue;
         first = first ? first : entry;
         if (entry->source && entry->line)
-            log_error("%s:%u:%u: %s%s%s", entry->source->name, entry->line, entry->column, entry->path,
-                      *entry->path ? ": " : "", entry->message);
+            log_error("%s:%u:%u: %s%s%s", entry->source->name, entry->line, entry->column,
+                      strlen(entry->path) > 1 ? entry->path : "", strlen(entry->path) > 1 ? ": " : "",
+                      entry->message);
         else
             log_error("%s", entry->message);
     }
