@@ -301,6 +301,21 @@ static int named_open(const Target *t)
     return fd < 0 ? -errno : fd;
 }
 
+int files_apply_write(int dirfd, const char *name, const void *data, size_t n)
+{
+    Target t = {.dirfd = dirfd, .name = name};
+    temp_name(name, t.temp);
+    _cleanup_close_ int fd = named_open(&t);
+    if (fd < 0)
+        return fd;
+    int r = file_write_fd(fd, data, n);
+    if (r >= 0 && (fsync(fd) < 0 || renameat(dirfd, t.temp, dirfd, name) < 0))
+        r = -errno;
+    if (r < 0)
+        temp_remove(&t);
+    return r;
+}
+
 static int file_make_named(FilesApply *a, const Target *t, bool may_replace, Error *e)
 {
     int r = files_apply_step(a, "temporary file");

@@ -31,5 +31,8 @@ int files_apply_clean(FilesApply *a, Error *e);
 int files_apply_run(FilesApply *a, const FilesPlan *p, size_t from, size_t to, Error *e);
 /* Everything that was written is on disk when it returns. */
 int files_apply_sync(FilesApply *a, Error *e);
+/* A file of the stage itself, whole and synced, mode 0600. Its temporary name depends on `name` only: what an
+ * interrupted run left is taken over. */
+int files_apply_write(int dirfd, const char *name, const void *data, size_t n);
 /* For the parts of the stage that have steps of their own. */
 int files_apply_step(FilesApply *a, const char *what);

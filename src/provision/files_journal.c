@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "provision/files_apply.h"
 
 #define HEADER "basalt-files-journal 1"
 enum { JOURNAL_MAX = 256 << 20 };
@@ -130,10 +131,11 @@ int files_journal_save(const FilesJournal *j, int root, Error *e)
     buf_add(&text, HEADER, sizeof(HEADER));
     if (j->records.len)
         buf_add(&text, j->records.data, j->records.len);
-    const FileWrite how = {.mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1, .sync = true};
     _cleanup_free_ char *name = NULL;
     _cleanup_close_ int dir = root_open_parent(root, FILES_JOURNAL_PATH, true, 0755, &name);
-    int r = dir < 0 ? dir : file_write_at(dir, name, text.data, text.len, &how);
+    int r = dir < 0 ? dir : files_apply_write(dir, name, text.data, text.len);
+    if (r >= 0)
+        r = dir_sync(dir);
     return r < 0 ? error_errno(e, r, "writing %s", FILES_JOURNAL_PATH) : 0;
 }
 

@@ -259,8 +259,7 @@ static int keys_write_as(int root, const char *dir_path, const char *name, const
     _cleanup_close_ int dir = directory_make_private(root, dir_path);
     if (dir < 0)
         return error_errno(e, dir, "making %s", dir_path);
-    const FileWrite how = {.mode = 0600, .uid = (uid_t)-1, .gid = (gid_t)-1};
-    int r = file_write_at(dir, name, text, strlen(text), &how);
+    int r = files_apply_write(dir, name, text, strlen(text));
     return r < 0 ? error_errno(e, r, "writing %s/%s", dir_path, name) : 0;
 }
 

@@ -2,15 +2,21 @@
 """A run that is interrupted before any of its changes, by an error or by SIGKILL, and then done again ends with
 the tree of a run that was not interrupted; and at no time is a file seen in part or with more rights than
 it was declared to have."""
+import json
 import os
+import random
 import stat
+import subprocess
 import sys
+import time
 
 import tree
 
 DATA = {"source": "data:,new%20contents"}
 SECRET = {"source": "data:,secret"}
 BEFORE = {
+    "/etc/passwd": "core:x:1000:1000::/home/core:/bin/sh\n",
+    "/home/core/.profile": ("", 0o644, 1000, 1000),
     "/etc/appended": ("first\n", 0o640, 3, 4),
     "/etc/appended-linked": "first\n",
     "/etc/other-name": ("=", "/etc/appended-linked"),
@@ -51,6 +57,7 @@ WANT = tree.config(
             {"path": "/hard", "target": "/linked/here", "hard": True},
         ],
     },
+    passwd={"users": [{"name": "core", "gecos": "Core", "passwordHash": "*", "sshAuthorizedKeys": ["a", "b"]}]},
     systemd={"units": [
         {"name": "a.service", "contents": UNIT, "enabled": True, "dropins": [{"name": "1.conf", "contents": "[Unit]\n"}]},
         {"name": "masked.service", "mask": True},
@@ -84,8 +91,16 @@ def fake_tools(work):
     os.mkdir(path)
     with open(path + "/systemctl", "w") as f:
         f.write(SYSTEMCTL)
-    os.chmod(path + "/systemctl", 0o755)
+    with open(path + "/usermod", "w") as f:
+        f.write("#!/bin/sh\n")
+    for name in os.listdir(path):
+        os.chmod(path + "/" + name, 0o755)
     return path
+
+
+def start(root, before):
+    tree.make(root, before)
+    os.chown(root + "/home/core", 1000, 1000)
 
 
 def exposed(root):
@@ -111,12 +126,36 @@ def exposed(root):
     return problems
 
 
+def killed_at_any_time(driver, work, before, tools, want):
+    """Not between two changes but whenever it happens to be."""
+    rng, failures, hits = random.Random(3), 0, 0
+    for n in range(60):
+        root = "%s/any%d" % (work, n)
+        start(root, before)
+        with open(root + ".ign", "w") as f:
+            json.dump(WANT, f)
+        env = dict(os.environ, PATH=tools + ":" + os.environ["PATH"])
+        child = subprocess.Popen([driver, "--root", root, root + ".ign"], env=env, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(0.0005, 0.012))
+        child.kill()
+        hits += child.wait() == -9
+        if not os.path.exists(root + JOURNAL) and not tree.difference(want, tree.listing(root)):
+            continue  # it was done
+        done = tree.run(driver, root, WANT, path=tools)
+        problems = [done.stderr] if done.returncode else tree.difference(want, tree.listing(root))
+        if problems:
+            failures += 1
+            print("killed at any time: %s" % problems)
+    print("%d of 60 killed while they ran" % hits)
+    return failures
+
+
 def main():
     driver, failures = sys.argv[1], 0
     with tree.Work() as work:
         tools = fake_tools(work)
         before = dict(BEFORE, **{"/enabled-off.service": ""})
-        tree.make(work + "/whole", before)
+        start(work + "/whole", before)
         done = tree.run(driver, work + "/whole", WANT, "--count", path=tools)
         if done.returncode:
             print("uninterrupted:", done.stderr)
@@ -133,7 +172,7 @@ def main():
         for how, code in (("--fail-at", 3), ("--kill-at", -9)):
             for n in range(1, steps + 1):
                 root = "%s/%s%d" % (work, how[2:6], n)
-                tree.make(root, before)
+                start(root, before)
                 for at in (n, max(1, n - 7)):  # interrupted twice
                     done = tree.run(driver, root, WANT, how, str(at), path=tools)
                     if done.returncode != code:
@@ -147,6 +186,7 @@ def main():
                 if problems:
                     failures += 1
                     print("%s %d, then again: %s" % (how, n, problems))
+        failures += killed_at_any_time(driver, work, before, tools, want)
         print("%d steps" % steps)
     return failures != 0
 
