@@ -63,6 +63,11 @@ static const char example[] = {
 #include "example-install-config.inc"
     , 0};
 
+static const char *from_name(const Up *up)
+{
+    return up->options->install_config ? up->options->install_config : "the example install config";
+}
+
 static int read_domain(Up *up, const char *path, const Buf *text, Error *e)
 {
     Source source = {.name = path, .text = text->data, .len = text->len, .secret = true};
@@ -88,7 +93,7 @@ static int write_install_config(Up *up, const char *dir, Error *e)
     else
         buf_add_str(&text, example);
     if (r >= 0)
-        r = read_domain(up, from ? from : "the example install config", &text, e);
+        r = read_domain(up, from_name(up), &text, e);
     if (r < 0)
         return r;
     const char *path = arena_printf(up->arena, "%s/install-config.yaml", dir);
@@ -114,7 +119,7 @@ static int create_configs(Up *up, Error *e)
                     e);
     if (r != 0) {
         fprintf(stderr, "%s", errors.data ? errors.data : "");
-        return r > 0 ? -EINVAL : r;
+        return r > 0 ? error_set(e, EINVAL, "no configs, no machines: mend %s", from_name(up)) : r;
     }
     tell(up, true, "configs: bootstrap.ign, master.ign, worker.ign, auth/", now_seconds() - start);
     return 0;
@@ -235,12 +240,14 @@ static void print_next(const Up *up)
 {
     if (up->options->json)
         return;
-    printf("\n%zu machines in %.1f s. Try:\n"
-           "  basalt machine list --state %s\n"
-           "  basalt machine shell worker-0 --state %s\n"
-           "  basalt machine log bootstrap --state %s\n"
-           "  basalt down --state %s\n",
-           up->n_machines, now_seconds() - up->started, up->state, up->state, up->state, up->state);
+    char exe[4096] = "basalt"; /* as it can be typed, on PATH or not */
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    exe[n > 0 ? n : (ssize_t)strlen("basalt")] = '\0';
+    printf("\n%zu machines in %.1f s. Try:\n", up->n_machines, now_seconds() - up->started);
+    static const char *const next[] = {"machine list", "machine shell worker-0", "machine log bootstrap",
+                                       "down"};
+    for (size_t i = 0; i < ELEMENTS(next); i++)
+        printf("  %s %s --state %s\n", exe, next[i], up->state);
 }
 
 static void end_processes(Arena *a, const char *state)
