@@ -179,9 +179,10 @@ static void check_hard_link_owner(const Checker *k, const IgnStorage *s, size_t 
 /* As Ignition has it, a relative target counts from the link itself. */
 static const char *hard_target(Arena *a, const IgnLink *l)
 {
-    return path_clean(a, *l->target == '/'
-                             ? l->target
-                             : arena_printf(a, "%s/%s", l->base.path ? l->base.path : "", l->target));
+    const char *target = l->target ? l->target : "";
+    if (*target != '/')
+        target = arena_printf(a, "%s/%s", l->base.path ? l->base.path : "", target);
+    return path_clean(a, target);
 }
 
 static void check_links(const Checker *k, const IgnStorage *s)
@@ -191,9 +192,11 @@ static void check_links(const Checker *k, const IgnStorage *s)
     map_put(&directories, d->base.path ? d->base.path : "", d);
     for (size_t i = 0; i < s->links.n; i++) {
         const IgnLink *l = IGN_AT(s->links, IgnLink, i);
-        if (is_empty(l->target) && k->version >= IGN_3_3)
+        if (is_empty(l->target) && k->version >= IGN_3_3) {
             check_entry(k, SEVERITY_ERROR, "links", &s->links, i, "target", "link target is required");
-        if (is_empty(l->target) || l->hard != BOOL_TRUE)
+            continue;
+        }
+        if (l->hard != BOOL_TRUE)
             continue;
         if (map_has(&directories, hard_target(k->scratch, l)))
             check_entry(k, SEVERITY_ERROR, "links", &s->links, i, NULL, "hard link target is a directory");
