@@ -244,27 +244,35 @@ static void merge_object(Loader *l, Frame *f, const Node *from)
     }
 }
 
+/* `from` is a mapping, or in a list of them where that is allowed. */
+static int merge_value(Loader *l, Frame *f, const Node *from, bool list_allowed)
+{
+    if (from->kind == NODE_OBJECT) {
+        merge_object(l, f, from);
+        return 0;
+    }
+    if (from->kind != NODE_ARRAY || !list_allowed) {
+        report_add_at(l->report, SEVERITY_ERROR, l->source, from->line, from->column,
+                      "'<<' merges a mapping or a list of mappings, %s is neither",
+                      node_kind_name(from->kind));
+        return -EINVAL;
+    }
+    NODE_EACH(item, from)
+    {
+        int r = merge_value(l, f, item, false);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int merge_all(Loader *l, Frame *f)
 {
     NODE_EACH(value, f->merges)
     {
-        bool list = value->kind == NODE_ARRAY;
-        if (!list && value->kind != NODE_OBJECT)
-            goto wrong;
-        if (!list)
-            merge_object(l, f, value);
-        else
-            NODE_EACH(item, value)
-            {
-                if (item->kind != NODE_OBJECT)
-                    goto wrong;
-                merge_object(l, f, item);
-            }
-        continue;
-    wrong:
-        report_add(l->report, SEVERITY_ERROR, NULL, value,
-                   "'<<' merges a mapping or a list of mappings, not %s", node_kind_name(value->kind));
-        return -EINVAL;
+        int r = merge_value(l, f, value, true);
+        if (r < 0)
+            return r;
     }
     return 0;
 }
@@ -299,8 +307,11 @@ static int put_member(Loader *l, Frame *f, Node *value)
 
 static int take_key(Loader *l, Frame *f, Node *n, bool plain, const yaml_mark_t *at)
 {
-    if (n->kind == NODE_ARRAY || n->kind == NODE_OBJECT)
-        return fail(l, at, "a key must be text, not %s", node_kind_name(n->kind));
+    if (n->kind == NODE_ARRAY || n->kind == NODE_OBJECT) { /* `at` is its end */
+        report_add_at(l->report, SEVERITY_ERROR, l->source, n->line, n->column, "a key must be text, not %s",
+                      node_kind_name(n->kind));
+        return -EINVAL;
+    }
     if (n->kind == NODE_BOOL || n->kind == NODE_NULL)
         n->string = n->kind == NODE_NULL ? "null" : n->boolean ? "true" : "false"; /* as JSON writes it */
     else if (strlen(n->string) != n->len)
