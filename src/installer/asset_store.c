@@ -80,7 +80,7 @@ int asset_store_config(AssetStore *s, const InstallConfig **ret, Error *e)
             _cleanup_buf_ Buf text = BUF_INIT;
             report_sort(&r);
             report_write(&r, REPORT_TEXT, &text);
-            install_log_text(text.data, text.len);
+            install_log_text(text.data, text.data);
         }
         if (n < 0)
             return error_set(

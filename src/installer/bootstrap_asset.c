@@ -20,7 +20,13 @@ typedef struct Bootstrap {
     Arena *arena;
     TemplateValues values;
     Node *files, *units;
+    struct ManifestSource *sources;
 } Bootstrap;
+
+typedef struct ManifestSource {
+    Source source;
+    struct ManifestSource *next;
+} ManifestSource;
 
 typedef struct BootstrapFile {
     const char *path, *template;
@@ -163,11 +169,14 @@ static bool is_document(const char *path)
 static void check_file(Bootstrap *b, const AssetFile *f, Report *r)
 {
     Severity duplicates = asset_store_options(b->store)->lenient ? SEVERITY_WARNING : SEVERITY_ERROR;
-    Source *source = ARENA_NEW(b->arena, Source);
+    ManifestSource *kept = ARENA_NEW(b->arena, ManifestSource);
+    Source *source = &kept->source;
     Node *documents;
 
     *source = (Source){
         .name = f->path, .text = f->data, .len = f->len, .secret = strstr(f->path, "secret") != NULL};
+    kept->next = b->sources;
+    b->sources = kept;
     if (yaml_read_all(b->arena, source, duplicates, &documents, r) < 0)
         return;
     NODE_EACH(document, documents)
@@ -181,6 +190,18 @@ static void check_file(Bootstrap *b, const AssetFile *f, Report *r)
     }
 }
 
+/* What a manifest says may be secret: the person who runs this sees the line, the log does not get it. */
+static void print_findings(Bootstrap *b, const Report *r)
+{
+    _cleanup_buf_ Buf shown = BUF_INIT, logged = BUF_INIT;
+
+    report_write(r, REPORT_TEXT, &shown);
+    for (ManifestSource *s = b->sources; s; s = s->next)
+        s->source.secret = true;
+    report_write(r, REPORT_TEXT, &logged);
+    install_log_text(shown.data, logged.data);
+}
+
 static int check_manifests(Bootstrap *b, const char *const *assets, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(b->arena);
@@ -191,11 +212,8 @@ static int check_manifests(Bootstrap *b, const char *const *assets, Error *e)
             if (is_document(v->files[i].path))
                 check_file(b, &v->files[i], &r);
     }
-    if (r.n) {
-        _cleanup_buf_ Buf text = BUF_INIT;
-        report_write(&r, REPORT_TEXT, &text);
-        install_log_text(text.data, text.len);
-    }
+    if (r.n)
+        print_findings(b, &r);
     if (r.errors)
         return error_set(e, EINVAL, "%zu %s in the manifests", r.errors, r.errors == 1 ? "error" : "errors");
     return 0;

@@ -11,7 +11,7 @@
 
 #define LOG_NAME ".openshift_install.log"
 
-static InstallLogLevel shown = INSTALL_LOG_INFO;
+static InstallLogLevel threshold = INSTALL_LOG_INFO;
 static int log_fd = -EBADF;
 
 static const char *const names[] = {
@@ -38,7 +38,7 @@ int install_log_level_parse(const char *word, InstallLogLevel *ret)
 
 void install_log_set_level(InstallLogLevel level)
 {
-    shown = level;
+    threshold = level;
 }
 
 void install_log_open(int dirfd)
@@ -76,13 +76,12 @@ void install_log(InstallLogLevel level, const char *format, ...)
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
     buf_addf(&stamped, "%s %s", when, text.data);
     put(log_fd, &stamped);
-    if (level <= shown)
+    if (level <= threshold)
         put(STDERR_FILENO, &text);
 }
 
-void install_log_text(const char *text, size_t n)
+void install_log_text(const char *shown, const char *logged)
 {
-    Buf b = {.data = (char *)text, .len = n};
-    put(log_fd, &b);
-    put(STDERR_FILENO, &b);
+    put(log_fd, &(Buf){.data = (char *)logged, .len = strlen(logged)});
+    put(STDERR_FILENO, &(Buf){.data = (char *)shown, .len = strlen(shown)});
 }

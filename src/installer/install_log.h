@@ -18,5 +18,6 @@ void install_log_set_level(InstallLogLevel level);
 void install_log_open(int dirfd);
 void install_log_close(void);
 void install_log(InstallLogLevel level, const char *format, ...) _printf_(2, 3);
-/* Lines that are no message of their own, such as findings: to stderr and the log as they are. */
-void install_log_text(const char *text, size_t n);
+/* Lines that are no message of their own, such as findings: one text for stderr and one for the log, which
+ * may show less. */
+void install_log_text(const char *shown, const char *logged);

@@ -518,6 +518,48 @@ class Create(unittest.TestCase):
         self.assertIn('cidr <string> -required-', run('explain', 'installconfig.networking.machineNetwork').stdout)
         self.assertEqual(run('explain', 'installconfig.nothing', check=False).returncode, 1)
 
+    def test_graph_is_one(self):
+        """Every name has a row, nothing depends on itself, every row is needed."""
+        parents = {}
+        for a, b in re.findall(r'^  "(.*)" -> "(.*)";$', run('graph').stdout, re.M):
+            parents.setdefault(a, []).append(b)
+        done, path = set(), []
+
+        def visit(name):
+            self.assertNotIn(name, path)
+            if name not in done:
+                path.append(name)
+                for parent in parents.get(name, []):
+                    visit(parent)
+                done.add(path.pop())
+        for target in ('Target install-config', 'Target manifests', 'Target ignition-configs'):
+            visit(target)
+        self.assertEqual(set(parents) - done, set())
+        self.assertGreater(len(done), 60)
+
+    def test_asked_at_a_terminal(self):
+        import pty
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.environ['HOME'] = str(self.dir)
+            os.execv(BASALT, [BASALT, 'create', 'install-config', '--dir', str(self.d)])
+        said = b''
+        for prompt, answer in ((b'Base Domain', b'asked.example'), (b'Cluster Name', b'tty'),
+                               (b'Pull Secret', b'{"auths":{"h":{"auth":"U0VDUkVU"}}}')):
+            while prompt not in said:
+                said += os.read(fd, 4096)
+            os.write(fd, answer + b'\n')
+        try:
+            while chunk := os.read(fd, 4096):
+                said += chunk
+        except OSError:
+            pass # the terminal is gone
+        self.assertEqual(os.waitpid(pid, 0)[1], 0, said)
+        text = (self.d / 'install-config.yaml').read_text()
+        self.assertIn('baseDomain: asked.example', text)
+        self.assertIn('U0VDUkVU', text)
+        self.assertNotIn(b'U0VDUkVU', said)
+
     def test_convert(self):
         f = self.dir / 'c.ign'
         f.write_text('{"ignition":{"version":"2.2.0"},"storage":{"files":[{"filesystem":"root","path":"/a","mode":420,'

@@ -170,6 +170,10 @@ class Day1(unittest.TestCase):
         self.assertEqual(p.returncode, 1)
         self.assertRegex(p.stderr, r'openshift/bad-path\.yaml:14:\d+: error: ')
         self.assertIn('1 error in the manifests', p.stderr)
+        self.assertIn('path: etc/relative', p.stderr) # the line itself, which the log does not get
+        log = (self.d / '.openshift_install.log').read_text()
+        self.assertIn('openshift/bad-path.yaml:14:', log)
+        self.assertNotIn('path: etc/relative', log)
         self.assertFalse((self.d / 'bootstrap.ign').exists())
 
 
