@@ -1,7 +1,8 @@
 /* libmicrohttpd in external epoll mode: no thread, the caller's poll() drives it. Requests have no bodies
  * here; one that sends some is answered when its headers are in, and the connection ends. A new certificate
  * is a new daemon on the same listening socket; the former one takes no new connections and lives until its
- * last one ends. (The library's callback for certificates has no context, so it would need a global.) */
+ * last one ends. (The library's callback for certificates has no context, so it would need a global.) The
+ * limits that the library lacks, or counts for one daemon only, are kept in http_peers.c. */
 #include "net/http_server.h"
 
 #include <arpa/inet.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+#include "net/http_peers.h"
 
 enum { CONNECTION_MEMORY = HTTP_SERVER_HEADERS + (4 << 10), BACKLOG = 1024 };
 
@@ -25,6 +28,7 @@ struct HttpServer {
     int listener, epoll;
     uint16_t port;
     Daemon *daemons;
+    HttpPeers peers;
 };
 
 struct HttpExchange {
@@ -111,6 +115,20 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, HttpAnswer
     return r;
 }
 
+static HttpPeer *peer_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static bool too_large(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info && info->header_size > HTTP_SERVER_HEADERS;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *upload, size_t *upload_n,
                               void **state)
@@ -120,8 +138,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     (void)version;
     (void)upload;
     (void)upload_n;
-    /* The library calls once with the headers and once more when the request is complete; an answer at the first call
-     * ends the connection, which is right for those that would go on to send a body. */
+    /* The library calls once with the headers and once more when the request is complete; an answer at the
+     * first call ends the connection, which is right for those that would go on to send a body. */
     if (!*state && (!strcmp(method, "GET") || !strcmp(method, "HEAD"))) {
         *state = &seen;
         return MHD_YES;
@@ -130,10 +148,49 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         *upload_n = 0;
         return MHD_YES;
     }
+    http_peers_phase(&s->peers, peer_of(connection), HTTP_PEER_ANSWER);
     HttpExchange x = {.connection = connection};
     find_peer(&x);
-    HttpAnswer a = s->options.handler(s->options.context, &x, method, path);
+    HttpAnswer a = {.status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE};
+    if (!too_large(connection))
+        a = s->options.handler(s->options.context, &x, method, path);
     return send_answer(connection, &a);
+}
+
+static void complete(void *context, struct MHD_Connection *connection, void **state,
+                     enum MHD_RequestTerminationCode code)
+{
+    HttpServer *s = context;
+    (void)state;
+    (void)code;
+    http_peers_phase(&s->peers, peer_of(connection), HTTP_PEER_REQUEST);
+}
+
+/* A connection comes or ends. */
+static void notice(void *context, struct MHD_Connection *connection, void **peer,
+                   enum MHD_ConnectionNotificationCode code)
+{
+    HttpServer *s = context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        http_peers_remove(&s->peers, *peer);
+        *peer = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *fd =
+                                       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD),
+                                   *address = MHD_get_connection_info(connection,
+                                                                      MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    *peer = http_peers_add(&s->peers, fd ? fd->connect_fd : -EBADF, address ? address->client_addr : NULL);
+}
+
+static enum MHD_Result admit(void *context, const struct sockaddr *address, socklen_t n)
+{
+    const HttpServer *s = context;
+    (void)n;
+    return s->peers.n < HTTP_SERVER_CONNECTIONS &&
+                   (!s->options.per_address || http_peers_count(&s->peers, address) < s->options.per_address)
+               ? MHD_YES
+               : MHD_NO;
 }
 
 /* ---- listening ---- */
@@ -176,11 +233,11 @@ static int add_daemon(HttpServer *s, const char *certificate, const char *key, E
     };
     unsigned flags = MHD_USE_EPOLL | (s->options.tls ? MHD_USE_TLS : 0);
     struct MHD_Daemon *mhd = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, s, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        flags, 0, admit, s, handle, s, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)HTTP_SERVER_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_IDLE_SEC,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        s->options.per_address, MHD_OPTION_ARRAY, s->options.tls ? tls : tls + ELEMENTS(tls) - 1,
-        MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, notice,
+        s, MHD_OPTION_NOTIFY_COMPLETED, complete, s, MHD_OPTION_ARRAY,
+        s->options.tls ? tls : tls + ELEMENTS(tls) - 1, MHD_OPTION_END);
     if (!mhd) {
         close(listener);
         return error_set(e, EINVAL,
@@ -226,6 +283,8 @@ int http_server_new(const HttpServerOptions *o, HttpServer **ret, Error *e)
     if (!s)
         abort();
     *s = (HttpServer){.options = *o, .listener = -EBADF, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    http_peers_init(&s->peers, o->request_ms ? o->request_ms : HTTP_SERVER_REQUEST_MS,
+                    o->answer_ms ? o->answer_ms : HTTP_SERVER_ANSWER_MS);
     if (s->epoll < 0)
         return error_errno(e, -errno, "epoll");
     int r = open_listener(s, e);
@@ -268,7 +327,7 @@ int http_server_fd(const HttpServer *s)
 
 int http_server_timeout_ms(HttpServer *s)
 {
-    int shortest = -1;
+    int shortest = http_peers_wait_ms(&s->peers);
     for (Daemon *d = s->daemons; d; d = d->next) {
         MHD_UNSIGNED_LONG_LONG ms;
         if (MHD_get_timeout(d->mhd, &ms) == MHD_YES && (shortest < 0 || ms < (unsigned)shortest))
@@ -279,6 +338,7 @@ int http_server_timeout_ms(HttpServer *s)
 
 void http_server_work(HttpServer *s)
 {
+    http_peers_expire(&s->peers);
     for (Daemon **p = &s->daemons; *p;) {
         Daemon *d = *p;
         MHD_run(d->mhd);

@@ -1,13 +1,16 @@
 #pragma once
 /* An HTTP/1.1 server over TLS (1.2 and newer) for one thread, on libmicrohttpd. It answers from memory: the
  * handler gives it bytes that stay until they are released. Limits: HTTP_SERVER_CONNECTIONS at a time,
- * request headers of at most HTTP_SERVER_HEADERS bytes (431 past that), idle connections end after 30 s. */
+ * request headers of at most HTTP_SERVER_HEADERS bytes (431 past that), idle connections end after 30 s. A
+ * client that is slow but not idle has a limit as well, for its request's headers and for taking the answer.
+ */
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
 enum { HTTP_SERVER_CONNECTIONS = 4096, HTTP_SERVER_HEADERS = 12 << 10, HTTP_SERVER_IDLE_SEC = 30 };
+enum { HTTP_SERVER_REQUEST_MS = 60 * 1000, HTTP_SERVER_ANSWER_MS = 600 * 1000 };
 
 /* Bytes with a count of those who hold them; made with one holder. */
 typedef struct HttpBody {
@@ -39,6 +42,9 @@ typedef struct HttpServerOptions {
     uint16_t port;       /* 0: any, see http_server_port() */
     bool tls;
     unsigned per_address; /* connections of one client address; 0: no limit of its own */
+    int request_ms;       /* from the connection or the former answer until all headers are in, the
+                           * handshake included; 0: HTTP_SERVER_REQUEST_MS */
+    int answer_ms;        /* from there until the answer is taken; 0: HTTP_SERVER_ANSWER_MS */
     HttpHandler handler;
     void *context;
 } HttpServerOptions;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/buf.h"
 #include "net/http_server.h"
 #include "net/pki.h"
 
@@ -19,6 +20,8 @@ static void on_hup(int signal)
     (void)signal;
     reload = 1;
 }
+
+static char big[32 << 20]; /* past what sockets hold */
 
 static HttpAnswer answer(void *context, const HttpExchange *x, const char *method, const char *path)
 {
@@ -31,6 +34,8 @@ static HttpAnswer answer(void *context, const HttpExchange *x, const char *metho
         snprintf(text, sizeof(text), "%s %s %s", http_exchange_peer(x), q ? q : "-", h ? h : "-");
         return (HttpAnswer){.status = 200, .body = http_body_new(text, strlen(text))};
     }
+    if (!strcmp(path, "/big"))
+        return (HttpAnswer){.status = 200, .body = http_body_new(big, sizeof(big))};
     if (strcmp(path, "/body"))
         return (HttpAnswer){.status = 404};
     return (HttpAnswer){.status = 200, .content_type = "text/plain", .body = http_body_ref(body)};
@@ -78,20 +83,19 @@ static void serve(HttpServer *s, bool tls)
     }
 }
 
-static Running server_start(bool tls, unsigned per_address)
+/* What the caller leaves out of the options is what every test has. */
+static Running server_start(HttpServerOptions o)
 {
-    HttpServerOptions o = {.address = "127.0.0.1",
-                           .tls = tls,
-                           .per_address = per_address,
-                           .handler = answer,
-                           .context = http_body_new("hello", 5)};
+    o.address = "127.0.0.1";
+    o.handler = answer;
+    o.context = http_body_new("hello", 5);
     HttpServer *s = NULL;
     assert_int_equal(http_server_new(&o, &s, NULL), 0);
     Running r = {.port = http_server_port(s), .pid = fork()};
     if (r.pid == 0) {
-        if (tls)
+        if (o.tls)
             use_certificate(s, "first");
-        serve(s, tls);
+        serve(s, o.tls);
     }
     http_server_free(s);
     http_body_unref(o.context);
@@ -154,10 +158,27 @@ static long resident_pages(pid_t pid)
     return resident;
 }
 
+static void subject(const Running *r, const char *expect)
+{
+    char line[256], out[1024] = "";
+    snprintf(line, sizeof(line),
+             "openssl s_client -connect 127.0.0.1:%u </dev/null 2>/dev/null | openssl x509 -noout -subject",
+             r->port);
+    for (unsigned i = 0; i < 50 && !strstr(out, expect); i++) {
+        FILE *p = popen(line, "re");
+        assert_non_null(p);
+        out[fread(out, 1, sizeof(out) - 1, p)] = '\0';
+        pclose(p);
+        if (!strstr(out, expect))
+            usleep(100000);
+    }
+    assert_non_null(strstr(out, expect));
+}
+
 static void test_answers(void **state)
 {
     (void)state;
-    Running r = server_start(false, 0);
+    Running r = server_start((HttpServerOptions){0});
     char out[4096];
     int fd = dial(&r);
     say(fd, "HEAD /body HTTP/1.1\r\nHost: h\r\n\r\n", "\r\n\r\n", out, sizeof(out));
@@ -179,13 +200,92 @@ static void test_answers(void **state)
 static void test_oversized_headers(void **state)
 {
     (void)state;
-    Running r = server_start(false, 0);
-    static char big[40000], out[4096];
-    int fd = dial(&r), n = snprintf(big, sizeof(big), "GET /body HTTP/1.1\r\nHost: h\r\nX-Big: ");
-    memset(big + n, 'x', sizeof(big) - 1 - (size_t)n);
-    say(fd, big, NULL, out, sizeof(out));
-    assert_null(strstr(out, "200 OK"));
-    assert_true(!out[0] || strstr(out, " 431 ") || strstr(out, " 400 ") || strstr(out, " 413 "));
+    static const struct {
+        size_t n;
+        const char *status;
+    } rows[] = {{HTTP_SERVER_HEADERS - 100, " 200 "},
+                {HTTP_SERVER_HEADERS, " 431 "},
+                {HTTP_SERVER_HEADERS + (3 << 10), " 431 "},
+                {40000, " 431 "},
+                {400000, " 431 "}};
+    Running r = server_start((HttpServerOptions){0});
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        _cleanup_buf_ Buf request = BUF_INIT;
+        char out[4096];
+        buf_add_str(&request, "GET /body HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Big: ");
+        for (size_t n = 0; n < rows[i].n; n++)
+            buf_add_char(&request, 'x');
+        buf_add_str(&request, "\r\n\r\n");
+        int fd = dial(&r);
+        say(fd, request.data, "\r\n\r\n", out, sizeof(out));
+        assert_non_null(strstr(out, rows[i].status));
+        close(fd);
+    }
+    server_stop(&r);
+}
+
+/* Does the server end the connection within three seconds, though bytes come or go all the time? */
+static bool ended(int fd, const char *drip, bool take)
+{
+    struct timeval moment = {.tv_usec = 50000};
+    char in[4096];
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment));
+    for (unsigned i = 0; i < 60; i++) {
+        if (drip && send(fd, drip, 1, MSG_NOSIGNAL) < 0)
+            return true;
+        if (!take) {
+            usleep(50000);
+            continue;
+        }
+        ssize_t n = recv(fd, in, sizeof(in), 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK))
+            return true;
+    }
+    return false;
+}
+
+static void test_dripping_headers(void **state)
+{
+    (void)state;
+    char out[4096];
+    Running r = server_start((HttpServerOptions){.request_ms = 1000});
+    int fd = dial(&r), secure;
+    assert_true(send(fd, "GET /body HTTP/1.1\r\nX: ", 23, MSG_NOSIGNAL) == 23);
+    assert_true(ended(fd, "x", true));
+    close(fd);
+    fd = dial(&r); /* one that asks again and again stays */
+    for (unsigned i = 0; i < 8; i++) {
+        say(fd, "GET /body HTTP/1.1\r\nHost: h\r\n\r\n", "hello", out, sizeof(out));
+        assert_non_null(strstr(out, "hello"));
+        usleep(300000);
+    }
+    assert_true(ended(fd, "x", true)); /* and is then no better than others */
+    close(fd);
+    server_stop(&r);
+
+    r = server_start((HttpServerOptions){.request_ms = 1000, .tls = true});
+    subject(&r, "first");
+    secure = dial(&r); /* the head of a handshake that never ends: a record of 16 KiB */
+    assert_true(send(secure, "\x16\x03\x01\x3f\xff\x01\x00\x3f\xfb\x03\x03", 11, MSG_NOSIGNAL) == 11);
+    assert_true(ended(secure, "x", true));
+    close(secure);
+    server_stop(&r);
+}
+
+static void test_dripping_answer(void **state)
+{
+    (void)state;
+    static const char request[] = "GET /big HTTP/1.1\r\nHost: h\r\n\r\n";
+    Running r = server_start((HttpServerOptions){.answer_ms = 1000});
+    int fd = dial(&r), small = 4096;
+    size_t got = 0;
+    char in[65536];
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    assert_true(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) == sizeof(request) - 1);
+    assert_false(ended(fd, NULL, false));
+    for (ssize_t n; (n = recv(fd, in, sizeof(in), 0)) > 0;)
+        got += (size_t)n;
+    assert_true(got > 0 && got < sizeof(big));
     close(fd);
     server_stop(&r);
 }
@@ -197,7 +297,7 @@ static void test_slow_clients(void **state)
     struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         skip();
-    Running r = server_start(false, 0);
+    Running r = server_start((HttpServerOptions){0});
     static int slow[SLOW];
     char out[4096];
     for (unsigned i = 0; i < SLOW; i++) {
@@ -218,7 +318,7 @@ static void test_slow_clients(void **state)
 static void test_per_address(void **state)
 {
     (void)state;
-    Running r = server_start(false, 2);
+    Running r = server_start((HttpServerOptions){.per_address = 2});
     char out[4096];
     int a = dial(&r), b = dial(&r);
     say(a, "GET /body HTTP/1.1\r\nHost: h\r\n\r\n", "hello", out, sizeof(out));
@@ -236,7 +336,7 @@ static void test_per_address(void **state)
 static void test_flat(void **state)
 {
     (void)state;
-    Running r = server_start(false, 0);
+    Running r = server_start((HttpServerOptions){0});
     char out[4096];
     unsigned fds = 0;
     long pages = 0;
@@ -261,27 +361,10 @@ static void test_flat(void **state)
     server_stop(&r);
 }
 
-static void subject(const Running *r, const char *expect)
-{
-    char line[256], out[1024] = "";
-    snprintf(line, sizeof(line),
-             "openssl s_client -connect 127.0.0.1:%u </dev/null 2>/dev/null | openssl x509 -noout -subject",
-             r->port);
-    for (unsigned i = 0; i < 50 && !strstr(out, expect); i++) {
-        FILE *p = popen(line, "re");
-        assert_non_null(p);
-        out[fread(out, 1, sizeof(out) - 1, p)] = '\0';
-        pclose(p);
-        if (!strstr(out, expect))
-            usleep(100000);
-    }
-    assert_non_null(strstr(out, expect));
-}
-
 static void test_certificate_replaced(void **state)
 {
     (void)state;
-    Running r = server_start(true, 0);
+    Running r = server_start((HttpServerOptions){.tls = true});
     subject(&r, "first");
     char line[256], out[8192];
     /* One TLS connection over the change: asked before it and after it. */
@@ -308,12 +391,73 @@ static void test_certificate_replaced(void **state)
     server_stop(&r);
 }
 
+static void test_tls_versions(void **state)
+{
+    (void)state;
+    /* Told to, this client speaks what it no longer likes: the refusal is the server's. */
+    static const char *const rows[][2] = {{"-tls1_1 -cipher DEFAULT@SECLEVEL=0", "New, (NONE)"},
+                                          {"-tls1 -cipher DEFAULT@SECLEVEL=0", "New, (NONE)"},
+                                          {"-tls1_2", "New, TLSv1.2"},
+                                          {"-tls1_3", "New, TLSv1.3"}};
+    Running r = server_start((HttpServerOptions){.tls = true});
+    subject(&r, "first");
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        char line[256], out[16384];
+        snprintf(line, sizeof(line), "openssl s_client -connect 127.0.0.1:%u %s </dev/null 2>&1", r.port,
+                 rows[i][0]);
+        FILE *p = popen(line, "re");
+        assert_non_null(p);
+        out[fread(out, 1, sizeof(out) - 1, p)] = '\0';
+        pclose(p);
+        assert_non_null(strstr(out, rows[i][1]));
+        assert_null(strstr(out, "no protocols available"));
+    }
+    server_stop(&r);
+}
+
+/* A connection that is refused ends at once, one that is taken stays. */
+static bool taken(int fd)
+{
+    struct timeval moment = {.tv_usec = 500000};
+    char in;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &moment, sizeof(moment));
+    return recv(fd, &in, 1, 0) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+static void test_per_address_over_change(void **state)
+{
+    (void)state;
+    Running r = server_start((HttpServerOptions){.tls = true, .per_address = 2});
+    subject(&r, "first");
+    int a = dial(&r), b = dial(&r);
+    assert_true(taken(a) && taken(b));
+    unsigned before = descriptors(r.pid);
+    kill(r.pid, SIGHUP);
+    for (unsigned i = 0; i < 50 && descriptors(r.pid) == before; i++)
+        usleep(100000);
+    assert_true(descriptors(r.pid) > before);
+    int c = dial(&r);
+    assert_false(taken(c));
+    close(a);
+    usleep(200000);
+    int d = dial(&r);
+    assert_true(taken(d));
+    close(b);
+    close(c);
+    close(d);
+    server_stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_oversized_headers),
+        cmocka_unit_test(test_dripping_headers),
+        cmocka_unit_test(test_dripping_answer),
+        cmocka_unit_test(test_tls_versions),
         cmocka_unit_test(test_per_address),
+        cmocka_unit_test(test_per_address_over_change),
         cmocka_unit_test(test_flat),
         cmocka_unit_test(test_certificate_replaced),
         cmocka_unit_test(test_slow_clients),
