@@ -102,17 +102,18 @@ static size_t base64_error(const unsigned char *p)
 
 /* ---- URLs ---- */
 
-/* RFC 2045's token, and the characters that a URL's data may have. */
+/* RFC 2045's token. */
 static bool is_token(char c)
 {
     return c > 0x20 && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
 }
 
-/* Bytes past ASCII are taken, where that parser wants them escaped: what they mean is clear. */
-static bool is_data(char c)
-{
-    return (unsigned char)c >= 0x80 || (c > 0x20 && c < 0x7f && !strchr("<>#\"{}|\\^[]`", c));
-}
+/* What a URL's data may have: all that prints but <>#"{}|\^[]` and space. Bytes past ASCII are taken, where
+ * that parser wants them escaped: what they mean is clear. */
+static const uint8_t data_characters[256] = {
+    ['!'] = 1, ['$' ... ';'] = 1, ['='] = 1, ['?' ... 'Z'] = 1,
+    ['_'] = 1, ['a' ... 'z'] = 1, ['~'] = 1, [0x80 ... 0xff] = 1,
+};
 
 static const char *skip_token(const char *p)
 {
@@ -224,31 +225,28 @@ static int hex_digit(char c)
 
 static int percent_decode(const char *p, Buf *ret, Error *e)
 {
-    size_t n = strlen(p);
-    char *o = buf_reserve(ret, n), *start = o;
+    size_t n = strlen(p), bad = 0;
     for (size_t i = 0; i < n; i++)
-        if (!is_data(p[i])) {
-            *o = '\0';
-            return error_set(e, EINVAL, "invalid data character");
-        }
-    for (;;) {
-        size_t run = strcspn(p, "%");
-        o = (char *)memcpy(o, p, run) + run;
-        *o = '\0';
-        p += run;
-        if (!*p)
-            break;
+        bad |= !data_characters[(unsigned char)p[i]];
+    if (bad)
+        return error_set(e, EINVAL, "invalid data character");
+    char *o = buf_reserve(ret, n), *start = o;
+    for (; *p; p++) {
+        *o++ = *p;
+        if (*p != '%')
+            continue;
         int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
         if (low < 0) {
             bool ends = !p[1] || (high >= 0 && !p[2]);
-            *start = '\0';
+            *start = '\0'; /* nothing of it is left behind */
             return error_set(e, EINVAL, "rfc2396: %s",
                              ends ? "unexpected end of unescape sequence"
                                   : "invalid char 0x25 in unescape sequence");
         }
-        *o++ = (char)(high << 4 | low);
-        p += 3;
+        o[-1] = (char)(high << 4 | low);
+        p += 2;
     }
+    *o = '\0';
     ret->len += (size_t)(o - start);
     return 0;
 }
