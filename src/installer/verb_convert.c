@@ -27,8 +27,6 @@ static int convert(Arena *a, const Source *source, IgnVersion to, Report *r, Buf
     IgnConfig *newest, *wanted;
 
     int n = ign_config_parse_newest(a, source, IGN_PARSE_STRICT, &newest, r);
-    if (n == -ENODATA)
-        report_add_at(r, SEVERITY_ERROR, source, 0, 0, "not a config (empty)");
     if (n < 0)
         return n;
     n = ign_config_lower(a, newest, to, &wanted, r);

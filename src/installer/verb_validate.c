@@ -57,13 +57,23 @@ static void validate_object(Arena *a, const Node *document, Report *r)
 static void validate_ignition(Arena *a, const Source *source, Report *r)
 {
     IgnConfig *config;
-    int n = ign_config_parse_newest(a, source, opt.lenient ? IGN_PARSE_DUPLICATE_KEYS_OK : IGN_PARSE_STRICT,
-                                    &config, r);
-    if (n == -ENODATA)
-        report_add_at(r, SEVERITY_ERROR, source, 0, 0, "not a config (empty)");
+    ign_config_parse_newest(a, source, opt.lenient ? IGN_PARSE_DUPLICATE_KEYS_OK : IGN_PARSE_STRICT, &config,
+                            r);
 }
 
-static void validate_text(Arena *a, const Source *source, Report *r)
+/* Is one of the documents a secret as such? */
+static bool has_secret(const Node *documents)
+{
+    NODE_EACH(document, documents)
+    {
+        const char *kind = node_string(node_get(document, "kind"));
+        if (kind && strcmp(kind, "Secret") == 0)
+            return true;
+    }
+    return false;
+}
+
+static void validate_text(Arena *a, Source *source, Report *r)
 {
     Severity duplicates = opt.lenient ? SEVERITY_WARNING : SEVERITY_ERROR;
     _cleanup_report_ Report own = REPORT_INIT(a);
@@ -72,13 +82,17 @@ static void validate_text(Arena *a, const Source *source, Report *r)
 
     /* The first reading only finds out what it is; each kind is then read by its own rules. */
     if (yaml_read_all(a, source, SEVERITY_WARNING, &documents, &own) < 0) {
+        source->secret = true; /* nobody knows what it is: its lines are not shown */
         yaml_read_all(a, source, duplicates, &documents, r);
         return;
     }
     const Node *first = documents->first;
+    bool install_config =
+        !node_get(first, "kind") && (node_get(first, "baseDomain") || node_get(first, "metadata"));
+    source->secret = install_config || has_secret(documents);
     if (!first || node_get(first, "ignition"))
         validate_ignition(a, source, r);
-    else if (!node_get(first, "kind") && (node_get(first, "baseDomain") || node_get(first, "metadata")))
+    else if (install_config)
         install_config_read(a, source, duplicates, &config, r);
     else if (node_get(first, "kind")) {
         if (yaml_read_all(a, source, duplicates, &documents, r) == 0)
@@ -105,7 +119,7 @@ int verb_validate(int argc, char **argv)
             unreadable = true;
             continue;
         }
-        *source = (Source){.name = argv[i], .len = text.len, .secret = false};
+        *source = (Source){.name = argv[i], .len = text.len};
         source->text = arena_memdup(a, text.data ? text.data : "", text.len);
         validate_text(a, source, &r);
     }

@@ -560,6 +560,39 @@ class Create(unittest.TestCase):
         self.assertIn('U0VDUkVU', text)
         self.assertNotIn(b'U0VDUkVU', said)
 
+    def test_completion(self):
+        script = run('completion', 'bash').stdout
+        for words, wanted in ((['basalt', 'cre'], ['create']), (['basalt', 'create', 'man'], ['manifests']),
+                              (['basalt', 'create', 'manifests', '--re'], ['--reuse-state'])):
+            ask = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _basalt; echo "${{COMPREPLY[@]}}"'
+            p = subprocess.run(['bash', '-c', script + ask], capture_output=True, text=True,
+                               env={'PATH': os.path.dirname(BASALT) + ':/usr/bin:/bin'})
+            self.assertEqual(p.stdout.split(), wanted, p.stderr)
+
+    def test_validate(self):
+        cases = {
+            'empty.ign': ('', 1, 'not a config \\(empty\\)'),
+            'version.ign': ('{"ignition":{"version":"9.9.9"}}', 1, ':1:24: error: .*unsupported config version'),
+            'nothing.yaml': ('foo: 1\n', 1, 'neither an install config nor'),
+            'broken.yaml': ('a: [\n', 1, 'broken.yaml:2:1: error: '),
+            'secret.yaml': ('kind: Secret\ndata: {a: HIDDEN, a: HIDDEN}\n', 1, ':2:19: error: duplicate key'),
+            'other.yaml': ('kind: ConfigMap\n', 0, '^$'),
+            'ic.yaml': (CONFIG + 'pullSecret: HIDDEN\n', 1, 'duplicate key'),
+            'ic2.yaml': (CONFIG.replace(SECRET, 'HIDDEN').replace('"auth"', '"other"'), 1, 'requires either auth'),
+            'mc.yaml': ('kind: MachineConfig\napiVersion: machineconfiguration.openshift.io/v1\nspec: {}\n', 1, 'name'),
+        }
+        for name, (text, code, said) in cases.items():
+            f = self.dir / name
+            f.write_text(text)
+            p = run('validate', str(f), check=False)
+            self.assertEqual(p.returncode, code, name + p.stdout)
+            self.assertRegex(p.stdout, said)
+            self.assertNotIn('HIDDEN', p.stdout + p.stderr)
+            self.assertLess(p.stdout.count('error:'), 3, p.stdout)
+        out = run('validate', '--format', 'json', str(self.dir / 'version.ign'), check=False).stdout
+        self.assertEqual(json.loads(out)['errors'], 1)
+        self.assertEqual(run('validate', str(self.dir / 'missing'), check=False).returncode, 1)
+
     def test_convert(self):
         f = self.dir / 'c.ign'
         f.write_text('{"ignition":{"version":"2.2.0"},"storage":{"files":[{"filesystem":"root","path":"/a","mode":420,'
