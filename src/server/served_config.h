@@ -5,10 +5,6 @@
 #include "format/report.h"
 #include "ignition/config.h"
 
-/* The spec that an Accept header asks for: the entries of application/vnd.coreos.ignition+json by their
- * q; 2.2 without one. IGN_NONE when what it asks for cannot be served (400). */
-IgnVersion served_config_version(const char *accept);
-
 typedef struct ServedConfigInput {
     const Node *rendered;   /* the MachineConfig object */
     const char *kubeconfig; /* text of the machine's first kubeconfig */
