@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "format/json.h"
 #include "format/yaml.h"
+#include "server/token.h"
 
 enum { FILE_MAX = 16 << 20 };
 
@@ -34,10 +35,14 @@ static int read_yaml(Arena *a, const char *path, Node **ret, Error *e)
     const Source *s = NULL;
     _cleanup_report_ Report report = REPORT_INIT(a);
     int r = read_text(a, path, &s, e);
-    if (r < 0 || yaml_read(a, s, SEVERITY_ERROR, ret, &report) == 0)
+    if (r < 0 || (r = yaml_read(a, s, SEVERITY_ERROR, ret, &report)) == 0)
         return r;
-    const ReportEntry *first = &report.entries[0];
-    return error_set(e, EBADMSG, "%s:%u:%u: %s", path, first->line, first->column, first->message);
+    for (size_t i = 0; i < report.n; i++) {
+        const ReportEntry *at = &report.entries[i];
+        if (at->severity == SEVERITY_ERROR)
+            return error_set(e, EBADMSG, "%s:%u:%u: %s", path, at->line, at->column, at->message);
+    }
+    return error_errno(e, r, "%s", path);
 }
 
 static int read_pool(Arena *a, const SnapshotPaths *paths, const char *file, Node *pools, Error *e)
@@ -93,12 +98,13 @@ static int add_tokens(Arena *a, Node *snapshot, const char *path, Error *e)
 {
     Node *tokens;
     int r = read_yaml(a, path, &tokens, e);
-    const Node *list = r < 0 ? NULL : node_get(tokens, "tokens");
-    if (r >= 0 && (!list || list->kind != NODE_ARRAY))
-        return error_set(e, EBADMSG, "%s has no list 'tokens'", path);
-    if (r >= 0)
-        node_set(a, snapshot, "tokens", node_copy(a, list));
-    return r;
+    if (r < 0)
+        return r;
+    const Node *list = node_get(tokens, "tokens");
+    if ((r = token_list_check(list, e)) < 0)
+        return error_wrap(e, r, "%s", path);
+    node_set(a, snapshot, "tokens", node_copy(a, list));
+    return 0;
 }
 
 int snapshot_read(Arena *a, const SnapshotPaths *paths, Node **ret, Error *e)

@@ -3,6 +3,7 @@
  * SHA-256 only. {"sha256": hex, "role": pool, "expires": RFC 3339 in UTC}. */
 #include <time.h>
 
+#include "base/error.h"
 #include "format/node.h"
 
 typedef enum TokenVerdict {
@@ -13,6 +14,8 @@ typedef enum TokenVerdict {
     TOKEN_EXPIRED
 } TokenVerdict;
 
+/* Is it a list of tokens as above? The Error names the first entry that is not. */
+int token_list_check(const Node *tokens, Error *e);
 /* `mark` gets the first 8 digits of the token's digest, for the log. */
 TokenVerdict token_check(const Node *tokens, const char *token, const char *pool, time_t now, char mark[9]);
 const char *token_verdict_text(TokenVerdict v);
