@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,13 +14,15 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "base/log.h"
 #include "format/digest.h"
 #include "net/http_server.h"
 #include "server/site.h"
 
-enum { SNAPSHOT_MAX = 256 << 20, FILES_MAX = 8192 };
+enum { SNAPSHOT_MAX = 256 << 20, FILES_MAX = 4 * HTTP_SERVER_CONNECTIONS };
 
 typedef struct Listener {
     const ListenerOptions *options;
@@ -88,14 +92,12 @@ static int take_snapshot(Listener *l, int snapshots)
     Site *site = NULL;
     Error e = ERROR_INIT;
     int r = read_site(fd, &site, &e);
-    if (r >= 0 && (!site_certificate(site) || !site_key(site)))
-        r = error_set(&e, EBADMSG, "a snapshot without a certificate");
     bool same = r >= 0 && l->site && !strcmp(site_certificate(l->site), site_certificate(site)) &&
                 !strcmp(site_key(l->site), site_key(site));
     if (r >= 0 && !same)
         r = http_server_set_certificate(l->secure, site_certificate(site), site_key(site), &e);
     if (r < 0) {
-        log_error("what changed is not used: %s", e.text);
+        log_error(l->site ? "what changed is not used: %s" : "%s", e.text);
         return 0;
     }
     log_info(l->site ? "serving what changed%s" : "serving configs%s",
@@ -105,20 +107,57 @@ static int take_snapshot(Listener *l, int snapshots)
     return 0;
 }
 
+/* A directory that stays empty for ever: a helper that shares this process's root takes it to its own
+ * directory below /proc, and ends, and that directory with it. */
+static int enter_empty_root(Error *e)
+{
+    int status = 0;
+    long pid = syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        _exit(chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0 ? errno : 0);
+    if (pid < 0)
+        return error_errno(e, -errno, "entering an empty root");
+    while (waitpid((pid_t)pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return error_errno(e, -errno, "entering an empty root");
+    if (status)
+        return error_errno(e, WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO, "entering an empty root");
+    return 0;
+}
+
+static int drop_capabilities(Error *e)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+        syscall(SYS_capset, &header, none) < 0)
+        return error_errno(e, -errno, "giving up capabilities");
+    return 0;
+}
+
+static int become(const ListenerOptions *o, Error *e)
+{
+    for (int c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+        if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+            return error_errno(e, -errno, "giving up capabilities");
+    if (setgroups(0, NULL) < 0 || setresgid(o->gid, o->gid, o->gid) < 0 ||
+        setresuid(o->uid, o->uid, o->uid) < 0)
+        return error_errno(e, -errno, "giving up the rights of root");
+    return 0;
+}
+
 static int give_up_rights(const ListenerOptions *o, Error *e)
 {
     char hex[2 * DIGEST_SIZE_MAX + 1];
     int r = digest_hex(DIGEST_SHA256, "", 0, hex, e); /* what it loads stays loaded in the empty root */
+    if (r >= 0 && o->drop)
+        r = enter_empty_root(e);
+    if (r >= 0 && o->drop)
+        r = become(o, e);
+    if (r >= 0)
+        r = drop_capabilities(e);
     if (r < 0)
         return r;
-    if (o->drop) {
-        /* A directory that nobody can ever make a file in. */
-        if (chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0)
-            return error_errno(e, -errno, "entering an empty root");
-        if (setgroups(0, NULL) < 0 || setresgid(o->gid, o->gid, o->gid) < 0 ||
-            setresuid(o->uid, o->uid, o->uid) < 0)
-            return error_errno(e, -errno, "giving up the rights of root");
-    }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return error_errno(e, -errno, "giving up rights");

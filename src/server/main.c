@@ -59,15 +59,18 @@ static int hand_over(const SnapshotPaths *paths, int to, Error *e)
     return listener_send(to, json.data, json.len, e);
 }
 
-/* Until the child ends or somebody wants this to end. */
-static int watch(const SnapshotPaths *paths, int to, int signals, uint64_t mark)
+/* Until the child has ended (0) or somebody wants this to end (the signal). SIGCHLD alone does not say that
+ * it has: it also comes when the child was stopped. */
+static int watch(const SnapshotPaths *paths, pid_t child, int to, int signals, uint64_t mark)
 {
     for (;;) {
         struct pollfd p = {.fd = signals, .events = POLLIN};
         struct signalfd_siginfo s = {0};
-        if (poll(&p, 1, LOOK_EVERY_MS) > 0 && read(signals, &s, sizeof(s)) == (ssize_t)sizeof(s) &&
-            s.ssi_signo != SIGHUP)
+        bool got = poll(&p, 1, LOOK_EVERY_MS) > 0 && read(signals, &s, sizeof(s)) == (ssize_t)sizeof(s);
+        if (got && (s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT))
             return (int)s.ssi_signo;
+        if (waitpid(child, NULL, WNOHANG) == child)
+            return 0;
         uint64_t now = snapshot_mark(paths);
         if (now == mark && s.ssi_signo != SIGHUP)
             continue;
@@ -115,21 +118,24 @@ static int start(const ListenerOptions *o, const SnapshotPaths *paths, Error *e)
     int r = hand_over(paths, ours, e); /* waits in the socket; nothing listens before the files are good */
     if (r < 0)
         return r;
-    _cleanup_close_ int signals = block_signals();
+    _cleanup_close_ int signals = block_signals(); /* in the child they stay blocked: it is ended from here */
+    if (signals < 0)
+        return error_errno(e, -errno, "signalfd");
     pid_t child = fork();
-    if (child < 0 || signals < 0)
-        return error_errno(e, -errno, "starting");
+    if (child < 0)
+        return error_errno(e, -errno, "fork");
     if (child == 0) {
         closep(&ours);
+        closep(&signals);
         listener_run(o, theirs);
     }
     closep(&theirs);
     theirs = -EBADF;
-    int signal_number = watch(paths, ours, signals, mark), status = 0;
-    if (signal_number != SIGCHLD)
-        kill(child, SIGKILL);
-    waitpid(child, &status, 0);
-    return signal_number != SIGCHLD ? 0 : error_set(e, ECHILD, "the listening process has ended");
+    if (!watch(paths, child, ours, signals, mark))
+        return error_set(e, ECHILD, "the listening process has ended");
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    return 0;
 }
 
 static int run(int argc, char **argv)
@@ -140,11 +146,12 @@ static int run(int argc, char **argv)
         fprintf(stderr, "machine-config-server: a port is a number from 1 to 65535\n");
         return EXIT_USAGE;
     }
+    /* The manifests of the server's unit are the same on all machines; where it listens may not be. */
     const char *listen = getenv("MACHINE_CONFIG_SERVER_LISTEN");
     if (!opt.address)
         opt.address = listen ? listen : "0.0.0.0";
-    log_open(getenv("JOURNAL_STREAM") ? LOG_TARGET_JOURNAL : LOG_TARGET_STDERR, "machine-config-server",
-             opt.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    /* Not the journal's socket: there is none in the empty root. The service's stderr is the journal. */
+    log_open(LOG_TARGET_STDERR, "machine-config-server", opt.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     SnapshotPaths paths = {.base = opt.base,
                            .certificate = opt.certificate,
                            .key = opt.key,
