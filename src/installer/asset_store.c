@@ -66,6 +66,19 @@ const AssetFile *asset_store_file(AssetStore *s, const char *asset, const char *
     return f ? f : &nothing;
 }
 
+/* All errors in one line, as scripts look for them: "message", or "[message, message]". */
+static int config_error(const Report *r, Error *e)
+{
+    _cleanup_buf_ Buf all = BUF_INIT;
+
+    for (size_t i = 0; i < r->n; i++)
+        if (r->entries[i].severity == SEVERITY_ERROR)
+            buf_addf(&all, "%s%s", all.len ? ", " : "", r->entries[i].message);
+    return error_set(e, EBADMSG,
+                     "failed to load asset \"Install Config\": invalid \"install-config.yaml\" file: %s%s%s",
+                     r->errors > 1 ? "[" : "", all.data ? all.data : "", r->errors > 1 ? "]" : "");
+}
+
 int asset_store_config(AssetStore *s, const InstallConfig **ret, Error *e)
 {
     if (!s->config) {
@@ -83,10 +96,7 @@ int asset_store_config(AssetStore *s, const InstallConfig **ret, Error *e)
             install_log_text(text.data, text.data);
         }
         if (n < 0)
-            return error_set(
-                e, EBADMSG,
-                "failed to load asset \"Install Config\": invalid \"install-config.yaml\" file: %zu %s",
-                r.errors, r.errors == 1 ? "error" : "errors");
+            return config_error(&r, e);
         s->config = config;
     }
     *ret = s->config;

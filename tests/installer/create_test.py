@@ -488,7 +488,9 @@ class Create(unittest.TestCase):
         self.assertIn('install-config.yaml:4:9: error: metadata.name: Invalid value: "Test"', p.stderr)
         self.assertIn('platform: Invalid value: "aws": must specify one of the platforms (baremetal, none)', p.stderr)
         self.assertIn('warning: fibs: unknown field "fibs"; did you mean "fips"?', p.stderr)
-        self.assertIn('FATAL failed to load asset "Install Config": invalid "install-config.yaml" file: 2 errors', p.stderr)
+        self.assertIn('FATAL failed to load asset "Install Config": invalid "install-config.yaml" file: [metadata.name: '
+                      'Invalid value: "Test": a DNS-1123', p.stderr)
+        self.assertIn(', platform: Invalid value: "aws": must specify one of the platforms (baremetal, none)]', p.stderr)
         self.assertNotIn(SECRET, p.stderr)
         self.assertEqual(self.files(), ['.openshift_install.log', 'install-config.yaml'])
 
