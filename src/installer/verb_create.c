@@ -129,7 +129,7 @@ int verb_create(int argc _unused_, char **argv)
     int code = parse_options(&o);
     if (code)
         return code;
-    umask(077);
+    umask(027); /* files have modes of their own; this is for directories */
     int r = asset_store_open(&o, &s, &e);
     if (r >= 0)
         r = asset_store_create(s, target_find(argv[0]), &e);

@@ -353,6 +353,8 @@ class Create(unittest.TestCase):
         os.umask(0)
         self.addCleanup(os.umask, 0o22)
         self.create('manifests')
+        for name in ('manifests', 'openshift'):
+            self.assertEqual(stat.S_IMODE((self.d / name).stat().st_mode), 0o750, name)
         self.create('ignition-configs')
         for f in self.files():
             mode = stat.S_IMODE((self.d / f).stat().st_mode)
