@@ -2,50 +2,40 @@
  * outlives a try stands in Transfer: how much of the body the sink has, and the ETag that it belongs to. */
 #include "net/http_client.h"
 
-#include <curl/curl.h>
-#include <dlfcn.h>
+#include <limits.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/buf.h"
+#include "net/http_curl.h"
+#include "net/http_head.h"
+#include "net/http_trust.h"
 
 enum {
     REDIRECTS_MAX = 10,
     PAUSE_FIRST_MS = 200,
     PAUSE_LAST_MS = 5000,
     CONNECT_MS = 30000,
-    HEADERS_MS = 10000
+    HEADERS_MS = 10000,
+    KEEPALIVE_SEC = 30,
+    PROBE_MS = 5000
 };
-
-typedef struct Curl {
-    CURLcode (*global_init)(long);
-    CURL *(*init)(void);
-    void (*cleanup)(CURL *);
-    CURLcode (*setopt)(CURL *, CURLoption, ...);
-    CURLcode (*perform)(CURL *);
-    CURLcode (*getinfo)(CURL *, CURLINFO, ...);
-    struct curl_slist *(*list_add)(struct curl_slist *, const char *);
-    void (*list_free)(struct curl_slist *);
-    const char *(*strerror)(CURLcode);
-} Curl;
 
 typedef struct Transfer {
     const Curl *curl;
     const HttpOptions *options;
     const HttpRequest *request;
     CURL *easy;
-    char why[CURL_ERROR_SIZE]; /* curl's words */
-    char etag[256];            /* of the body that the sink has a part of */
-    struct HttpAnswerHead {    /* of the answer that is coming in */
-        char etag[256];
-        bool ranges;
-        unsigned long long from; /* where a part starts */
-    } head;
+    Buf trusted;                  /* PEM; empty: libcurl's own choice */
+    char *url;                    /* the request's, or where a redirect led */
+    char why[CURL_ERROR_SIZE];    /* curl's words */
+    char etag[256];               /* of the body that the sink has a part of */
+    HttpHead head;                /* of the answer that is coming in */
     bool ranges, resuming, began; /* began: this try's body has come */
     uint64_t received;
     int sink_result;
     int64_t deadline, started; /* milliseconds of the monotonic clock; deadline 0: none */
-    bool answered, headers_late;
+    bool headers_late;
 } Transfer;
 
 static int64_t now_ms(void)
@@ -53,30 +43,6 @@ static int64_t now_ms(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int load(Curl *c, Error *e)
-{
-    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return error_set(e, ENOENT, "fetching needs libcurl, which cannot be loaded: %s", dlerror());
-    const struct {
-        const char *name;
-        void *to;
-    } rows[] = {
-        {"curl_global_init", &c->global_init}, {"curl_easy_init", &c->init},
-        {"curl_easy_cleanup", &c->cleanup},    {"curl_easy_setopt", &c->setopt},
-        {"curl_easy_perform", &c->perform},    {"curl_easy_getinfo", &c->getinfo},
-        {"curl_slist_append", &c->list_add},   {"curl_slist_free_all", &c->list_free},
-        {"curl_easy_strerror", &c->strerror},
-    };
-    for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        void *symbol = dlsym(library, rows[i].name);
-        if (!symbol)
-            return error_set(e, ENOENT, "libcurl has no %s", rows[i].name);
-        memcpy(rows[i].to, &symbol, sizeof(symbol));
-    }
-    return c->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : error_set(e, EIO, "libcurl does not start");
 }
 
 const char *http_url_redact(const char *url, char *out, size_t size)
@@ -93,33 +59,9 @@ const char *http_url_redact(const char *url, char *out, size_t size)
 
 /* ---- callbacks ---- */
 
-static bool header_is(const char *line, size_t n, const char *name, char *value, size_t size)
-{
-    size_t len = strlen(name);
-    if (n <= len || line[len] != ':' || strncasecmp(line, name, len))
-        return false;
-    const char *p = line + len + 1, *end = line + n;
-    while (p < end && (*p == ' ' || *p == '\t'))
-        p++;
-    while (end > p && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
-        end--;
-    snprintf(value, size, "%.*s", (int)(end - p), p);
-    return true;
-}
-
 static size_t take_header(char *line, size_t one, size_t n, void *context)
 {
-    Transfer *t = context;
-    char value[256];
-    t->answered = true;
-    if (n > 5 && !memcmp(line, "HTTP/", 5))
-        memset(&t->head, 0, sizeof(t->head));
-    else if (header_is(line, n, "etag", value, sizeof(value)))
-        memcpy(t->head.etag, value, sizeof(value));
-    else if (header_is(line, n, "accept-ranges", value, sizeof(value)))
-        t->head.ranges = !strcasecmp(value, "bytes");
-    else if (header_is(line, n, "content-range", value, sizeof(value)) && !strncasecmp(value, "bytes ", 6))
-        t->head.from = strtoull(value + 6, NULL, 10);
+    http_head_line(&((Transfer *)context)->head, line, n);
     return one * n;
 }
 
@@ -130,7 +72,7 @@ static int begin_body(Transfer *t)
     t->began = true;
     t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     if (t->resuming && status == 206)
-        return t->head.from == t->received ? 0 : -EPROTO;
+        return t->head.part_start == t->received ? 0 : -EPROTO;
     t->resuming = false;
     memcpy(t->etag, t->head.etag, sizeof(t->etag));
     t->ranges = t->head.ranges;
@@ -167,10 +109,10 @@ static int check_time(void *context, curl_off_t a, curl_off_t b, curl_off_t c, c
     (void)d;
     Transfer *t = context;
     curl_off_t sent_us = 0; /* from the start to the moment when the request goes out */
-    if (t->answered)
+    int64_t wait = t->options->response_headers_ms ? t->options->response_headers_ms : HEADERS_MS;
+    if (t->head.whole || wait < 0)
         return 0;
     t->curl->getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
-    int64_t wait = t->options->response_headers_ms ? t->options->response_headers_ms : HEADERS_MS;
     t->headers_late = sent_us > 0 && now_ms() - t->started - sent_us / 1000 > wait;
     return t->headers_late;
 }
@@ -217,30 +159,37 @@ static void set_trust(Transfer *t)
 {
     const Curl *c = t->curl;
     c->setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (!t->options->authorities)
-        return;
-    struct curl_blob blob = {.data = (void *)t->options->authorities,
-                             .len = strlen(t->options->authorities),
-                             .flags = CURL_BLOB_COPY};
-    c->setopt(t->easy, CURLOPT_CAINFO_BLOB, &blob); /* the directory of the system's stays in use */
+    if (t->options->trust_file)
+        c->setopt(t->easy, CURLOPT_CAINFO, t->options->trust_file);
+    if (t->options->trust_directory)
+        c->setopt(t->easy, CURLOPT_CAPATH, t->options->trust_directory);
+    struct curl_blob blob = {.data = t->trusted.data, .len = t->trusted.len, .flags = CURL_BLOB_NOCOPY};
+    if (blob.len)
+        c->setopt(t->easy, CURLOPT_CAINFO_BLOB, &blob);
 }
 
-static void set_proxy(Transfer *t, const char *url)
+static void set_proxy(Transfer *t)
 {
     const Curl *c = t->curl;
-    const char *proxy = !strncasecmp(url, "https:", 6) ? t->options->https_proxy : t->options->http_proxy;
+    const char *proxy = !strncasecmp(t->url, "https:", 6) ? t->options->https_proxy : t->options->http_proxy;
     _cleanup_buf_ Buf none = BUF_INIT;
     for (const char *const *n = t->options->no_proxy; n && *n; n++)
         buf_addf(&none, "%s%s", none.len ? "," : "", *n);
     c->setopt(t->easy, CURLOPT_PROXY, proxy ? proxy : "");
+    c->setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* they are not the answer's */
     c->setopt(t->easy, CURLOPT_NOPROXY, none.len ? none.data : "");
 }
 
-static void set_options(Transfer *t, const char *url, struct curl_slist *headers)
+/* What curl takes: 0 has no limit. */
+static long clamp_ms(int64_t ms)
+{
+    return ms < 1 ? 1 : ms > INT_MAX ? INT_MAX : (long)ms;
+}
+
+static void set_options(Transfer *t, struct curl_slist *headers)
 {
     const Curl *c = t->curl;
-    int64_t left = t->deadline ? t->deadline - now_ms() : 0;
-    c->setopt(t->easy, CURLOPT_URL, url);
+    c->setopt(t->easy, CURLOPT_URL, t->url);
     c->setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
     c->setopt(t->easy, CURLOPT_NOBODY, (long)t->request->head);
     c->setopt(t->easy, CURLOPT_HTTPHEADER, headers);
@@ -248,8 +197,11 @@ static void set_options(Transfer *t, const char *url, struct curl_slist *headers
     c->setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     c->setopt(t->easy, CURLOPT_ERRORBUFFER, t->why);
     c->setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
-              (long)(t->options->connect_ms ? t->options->connect_ms : CONNECT_MS));
-    c->setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)(t->deadline ? (left > 0 ? left : 1) : 0));
+              clamp_ms(t->options->connect_ms ? t->options->connect_ms : CONNECT_MS));
+    c->setopt(t->easy, CURLOPT_TIMEOUT_MS, t->deadline ? clamp_ms(t->deadline - now_ms()) : 0L);
+    c->setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L); /* a server that is gone sends nothing, for ever */
+    c->setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_SEC);
+    c->setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_SEC);
     c->setopt(t->easy, CURLOPT_BUFFERSIZE, 256L << 10);
     c->setopt(t->easy, CURLOPT_HEADERFUNCTION, take_header);
     c->setopt(t->easy, CURLOPT_HEADERDATA, t);
@@ -259,16 +211,17 @@ static void set_options(Transfer *t, const char *url, struct curl_slist *headers
     c->setopt(t->easy, CURLOPT_XFERINFODATA, t);
     c->setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
     set_trust(t);
-    set_proxy(t, url);
+    set_proxy(t);
 }
 
-static CURLcode transfer(Transfer *t, const char *url, bool redirected)
+static CURLcode transfer(Transfer *t, bool redirected)
 {
     struct curl_slist *headers = make_headers(t, redirected);
     t->why[0] = '\0';
-    t->began = t->answered = t->headers_late = false;
+    t->began = t->headers_late = false;
+    t->head = (HttpHead){0};
     t->started = now_ms();
-    set_options(t, url, headers);
+    set_options(t, headers);
     CURLcode code = t->curl->perform(t->easy);
     t->curl->list_free(headers);
     return code;
@@ -278,28 +231,29 @@ static CURLcode transfer(Transfer *t, const char *url, bool redirected)
 
 typedef enum Outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_FAILED } Outcome;
 
-/* OpenSSL's verdicts in words for whoever wrote the config. */
+/* Shakes hands once more, with a handle that can do nothing else: no request goes out over a connection whose
+ * certificate is only looked at. */
 static void explain_distrust(const Transfer *t, Error *e)
 {
-    static const struct {
-        long verdict; /* X509_V_ERR_… */
-        const char *text;
-    } rows[] = {
-        {9, "the server's certificate is not valid yet; is the clock right?"},
-        {10, "the server's certificate has expired"},
-        {18, "the server's certificate is signed by itself, and the config does not name it"},
-        {19, "the server's certificate is signed by no authority that the system or the config names"},
-        {20, "the server's certificate is signed by no authority that the system or the config names"},
-        {21, "the server's certificate is signed by no authority that the system or the config names"},
-    };
+    const Curl *c = t->curl;
+    Transfer probe = *t;
+    struct curl_certinfo *seen = NULL;
     long verdict = 0;
-    t->curl->getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
-    for (size_t i = 0; i < ELEMENTS(rows); i++)
-        if (rows[i].verdict == verdict) {
-            error_set(e, EKEYREJECTED, "%s", rows[i].text);
-            return;
-        }
-    error_set(e, EKEYREJECTED, "%s", t->why[0] ? t->why : "the server's certificate is not good");
+    c->getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
+    probe.easy = c->init();
+    if (probe.easy) {
+        set_options(&probe, NULL);
+        c->setopt(probe.easy, CURLOPT_CONNECT_ONLY, 1L);
+        c->setopt(probe.easy, CURLOPT_SSL_VERIFYPEER, 0L);
+        c->setopt(probe.easy, CURLOPT_SSL_VERIFYHOST, 0L);
+        c->setopt(probe.easy, CURLOPT_CERTINFO, 1L);
+        c->setopt(probe.easy, CURLOPT_CONNECTTIMEOUT_MS, (long)PROBE_MS);
+        if (c->perform(probe.easy) == CURLE_OK)
+            c->getinfo(probe.easy, CURLINFO_CERTINFO, &seen);
+    }
+    http_trust_explain(verdict, seen, t->url, e);
+    if (probe.easy)
+        c->cleanup(probe.easy);
 }
 
 static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
@@ -322,6 +276,11 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
         error_set(e, EINVAL, "not a URL of http or https");
         return OUTCOME_FAILED;
     }
+    if (code == CURLE_SSL_CACERT_BADFILE) {
+        error_set(e, EINVAL, "the authorities of the %s cannot be read",
+                  t->options->authorities ? "config" : "system");
+        return OUTCOME_FAILED;
+    }
     if (code != CURLE_OK) {
         if (code == CURLE_PEER_FAILED_VERIFICATION)
             explain_distrust(t, e);
@@ -342,25 +301,32 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
     return status >= 500 ? OUTCOME_AGAIN : OUTCOME_FAILED;
 }
 
+static void set_url(Transfer *t, const char *url)
+{
+    char *copy = strdup(url);
+    if (!copy)
+        abort();
+    free(t->url);
+    t->url = copy;
+}
+
+/* Where a redirect leads is put together by curl: an address of its own does not get the URL's user. */
 static Outcome try_once(Transfer *t, long *ret_status, Error *e)
 {
-    _cleanup_free_ char *url = strdup(t->request->url);
-    if (!url)
-        abort();
+    char shown[512];
+    set_url(t, t->request->url);
     for (unsigned i = 0; i <= REDIRECTS_MAX; i++) {
         char *next = NULL;
-        long status = 0;
-        CURLcode code = transfer(t, url, i > 0);
-        t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+        CURLcode code = transfer(t, i > 0);
+        t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, ret_status);
         t->curl->getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
-        *ret_status = status;
-        if (code != CURLE_OK || status < 300 || status > 399 || !next)
-            return judge(t, code, status, e);
-        char *copy = strdup(next);
-        if (!copy)
-            abort();
-        free(url);
-        url = copy;
+        if (code != CURLE_OK || *ret_status < 300 || *ret_status > 399 || !next) {
+            Outcome outcome = judge(t, code, *ret_status, e);
+            if (i > 0 && outcome != OUTCOME_DONE)
+                error_wrap(e, 0, "redirected to %s", http_url_redact(t->url, shown, sizeof(shown)));
+            return outcome;
+        }
+        set_url(t, next);
     }
     error_set(e, ELOOP, "more than %d redirects", REDIRECTS_MAX);
     return OUTCOME_FAILED;
@@ -406,10 +372,23 @@ static int run(Transfer *t, HttpResponse *ret, Error *e)
     }
 }
 
+static void choose_trust(Transfer *t)
+{
+    const HttpOptions *o = t->options;
+    const char *file = o->trust_file, *directory = o->trust_directory;
+    if (!o->authorities)
+        return;
+    if (!file)
+        t->curl->getinfo(t->easy, CURLINFO_CAINFO, &file);
+    if (!directory)
+        t->curl->getinfo(t->easy, CURLINFO_CAPATH, &directory);
+    http_trust_bundle(o->authorities, file, directory, &t->trusted);
+}
+
 int http_get(const HttpOptions *options, const HttpRequest *request, HttpResponse *ret, Error *e)
 {
     Curl curl;
-    int r = load(&curl, e);
+    int r = http_curl_load(&curl, e);
     if (r < 0)
         return r;
     Transfer t = {.curl = &curl,
@@ -419,7 +398,10 @@ int http_get(const HttpOptions *options, const HttpRequest *request, HttpRespons
                   .deadline = options->total_ms ? now_ms() + options->total_ms : 0};
     if (!t.easy)
         return error_set(e, EIO, "libcurl does not start");
+    choose_trust(&t);
     r = run(&t, ret, e);
     curl.cleanup(t.easy);
+    buf_done(&t.trusted);
+    free(t.url);
     return r;
 }

@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "net/http_client.h"
 
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: "
+
 typedef struct Fake {
     int requests; /* what came in, each followed by a NUL */
     pid_t pid;
@@ -29,10 +31,16 @@ static void serve(int listener, int log, const char *const *answers)
         }
         if (write(log, in, n + 1) < 0)
             _exit(1);
-        if (!strcmp(*answers, "silence"))
+        const char *text = *answers;
+        if (!strcmp(text, "late")) {
+            sleep(2); /* curl looks at the time once a second */
+            text = OK "2\r\n\r\nhi";
+        } else if (!strcmp(text, "stalled head") && write(c, "HTTP/1.1 200 OK\r\nX: ", 20) < 0)
+            _exit(1);
+        if (!strcmp(text, "silence") || !strcmp(text, "stalled head"))
             while (read(c, in, sizeof(in)) > 0) /* until the client gives up */
                 ;
-        else if (write(c, *answers, strlen(*answers)) < 0)
+        else if (write(c, text, strlen(text)) < 0)
             _exit(1);
         close(c);
     }
@@ -121,8 +129,6 @@ static void taken_done(Taken *t)
     buf_done(&t->body);
     buf_done(&t->log);
 }
-
-#define OK "HTTP/1.1 200 OK\r\nContent-Length: "
 
 static void test_answers(void **state)
 {
@@ -238,6 +244,86 @@ static void test_redirect_drops_headers(void **state)
     taken_done(&t);
 }
 
+/* The user of a URL is meant for its host: "Basic dXNlcjpzZWNyZXQ=" goes nowhere else. */
+static void test_redirect_drops_user(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *location; /* %u is the port of another server */
+        bool keeps;
+    } rows[] = {{"/b?x", true},
+                {"b", true},
+                {"http://127.0.0.1:%u/b", false},
+                {"//127.0.0.1:%u/b", false},
+                {"HTTP://localhost:%u/b", false},
+                {"http://127.0.0.1:%u?b", false}};
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        print_message("%s\n", rows[i].location);
+        const char *const end[] = {OK "2\r\n\r\nhi", NULL};
+        Fake other = {0};
+        char location[128], head[256];
+        unsigned port = 0;
+        if (!rows[i].keeps) {
+            other = fake_start(end);
+            assert_int_equal(sscanf(strchr(other.url, '@'), "@127.0.0.1:%u", &port), 1);
+        }
+        snprintf(location, sizeof(location), rows[i].location, port);
+        snprintf(head, sizeof(head),
+                 "HTTP/1.1 302 F\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                 location);
+        const char *const answers[] = {head, rows[i].keeps ? end[0] : NULL, NULL};
+        Fake f = fake_start(answers);
+        Taken t = {0};
+        HttpRequest q = {.url = f.url, .sink = take, .context = &t};
+        assert_int_equal(http_get(&(HttpOptions){.attempts = 1}, &q, NULL, NULL), 0);
+        _cleanup_buf_ Buf requests = fake_stop(&f), others = BUF_INIT;
+        if (!rows[i].keeps)
+            others = fake_stop(&other);
+        assert_int_equal(count(requests.data, "Authorization: Basic dXNlcjpzZWNyZXQ="),
+                         rows[i].keeps ? 2 : 1);
+        assert_int_equal(count(others.data, "Authorization"), 0);
+        assert_int_equal(count(requests.data, "Referer") + count(others.data, "Referer"), 0);
+        taken_done(&t);
+    }
+}
+
+static void test_redirect_named(void **state)
+{
+    (void)state;
+    const char *const answers[] = {"HTTP/1.1 302 F\r\nLocation: /b?token\r\nContent-Length: "
+                                   "0\r\nConnection: close\r\n\r\n",
+                                   "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", NULL};
+    Fake f = fake_start(answers);
+    Taken t = {0};
+    Error e = ERROR_INIT;
+    assert_int_equal(get(f.url, &t, NULL, &e), -ENOENT);
+    assert_non_null(strstr(e.text, "/b: resource not found"));
+    assert_null(strstr(e.text, "token"));
+    _cleanup_buf_ Buf requests = fake_stop(&f);
+    taken_done(&t);
+}
+
+/* A head that never ends is as late as one that never begins; a negative limit waits for it. */
+static void test_headers_limit(void **state)
+{
+    (void)state;
+    const char *const never[] = {"stalled head", NULL}, *const late[] = {"late", NULL};
+    Taken t = {0};
+    Error e = ERROR_INIT;
+    Fake f = fake_start(never);
+    HttpRequest q = {.url = f.url, .sink = take, .context = &t};
+    HttpOptions o = {.attempts = 1, .response_headers_ms = 500};
+    assert_int_equal(http_get(&o, &q, NULL, &e), -ETIMEDOUT);
+    _cleanup_buf_ Buf first = fake_stop(&f);
+    f = fake_start(late);
+    q.url = f.url;
+    o.response_headers_ms = -1;
+    assert_int_equal(http_get(&o, &q, NULL, &e), 0);
+    assert_string_equal(t.body.data, "hi");
+    _cleanup_buf_ Buf second = fake_stop(&f);
+    taken_done(&t);
+}
+
 static void test_too_large(void **state)
 {
     (void)state;
@@ -298,6 +384,9 @@ int main(void)
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_resume_request),
         cmocka_unit_test(test_redirect_drops_headers),
+        cmocka_unit_test(test_redirect_drops_user),
+        cmocka_unit_test(test_redirect_named),
+        cmocka_unit_test(test_headers_limit),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_redact),
