@@ -162,7 +162,8 @@ static void read_config(Arena *a, const Node *n, const PathStep *path, MachineCo
     mc->config_version = written->version;
     refuse_unmanageable(written, path, r);
     warn_first_boot(written, path, r);
-    IgnLiftOptions as_nodes_had_it = {.path = path, .default_modes = true}; /* an unset mode of 2.x is 0644 here */
+    IgnLiftOptions as_nodes_had_it = {.path = path,
+                                      .default_modes = true}; /* an unset mode of 2.x is 0644 here */
     (void)ign_config_lift_with(a, written, &as_nodes_had_it, &mc->config, r); /* its findings decide */
 }
 
