@@ -1,10 +1,11 @@
 /* data: URLs and base64. What a URL may look like is decided by the parser that Ignition uses
  * (vincent-petithory dataurl): a media type of a known family or "x-", then parameters, ";base64" only as the
  * last of them, a comma, and data of URL characters alone. Its texts are kept, since a validation report
- * shows them. Decoding goes by a table, four letters a step; what went wrong where is looked for only after
- * it did. */
+ * shows them. Decoding base64 goes by a table, four letters a step; what went wrong where is looked for only
+ * after it did. */
 #include "format/data_url.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -83,6 +84,16 @@ int base64_decode(const char *text, size_t n, Buf *ret)
     return 0;
 }
 
+static bool base64_valid(const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t pad = n && p[n - 1] == '=' ? 1 + (n > 1 && p[n - 2] == '=') : 0;
+    uint8_t bad = 0;
+    for (size_t i = 0; i + pad < n; i++)
+        bad |= letters[p[i]] == 0;
+    return n % 4 == 0 && !bad;
+}
+
 /* Where Go's decoder stops in a text that is not base64. */
 static size_t base64_error(const unsigned char *p)
 {
@@ -107,13 +118,6 @@ static bool is_token(char c)
 {
     return c > 0x20 && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
 }
-
-/* What a URL's data may have: all that prints but <>#"{}|\^[]` and space. Bytes past ASCII are taken, where
- * that parser wants them escaped: what they mean is clear. */
-static const uint8_t data_characters[256] = {
-    ['!'] = 1, ['$' ... ';'] = 1, ['='] = 1, ['?' ... 'Z'] = 1,
-    ['_'] = 1, ['a' ... 'z'] = 1, ['~'] = 1, [0x80 ... 0xff] = 1,
-};
 
 static const char *skip_token(const char *p)
 {
@@ -215,65 +219,147 @@ static int skip_header(const char **pos, bool *base64, Error *e)
     return r;
 }
 
-static int hex_digit(char c)
+/* ---- percent-encoding ---- */
+
+/* Characters looked at together: a property is 0xff where it holds. */
+typedef uint8_t Characters __attribute__((vector_size(16)));
+
+static inline Characters within(Characters c, uint8_t first, uint8_t last)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 32;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return (Characters)((c - first) <= (uint8_t)(last - first));
 }
 
-static int percent_decode(const char *p, Buf *ret, Error *e)
+static inline Characters is_hex(Characters c)
 {
-    size_t n = strlen(p), bad = 0;
-    for (size_t i = 0; i < n; i++)
-        bad |= !data_characters[(unsigned char)p[i]];
-    if (bad)
-        return error_set(e, EINVAL, "invalid data character");
-    char *o = buf_reserve(ret, n), *start = o;
-    for (; *p; p++) {
-        *o++ = *p;
-        if (*p != '%')
-            continue;
-        int high = hex_digit(p[1]), low = high < 0 ? -1 : hex_digit(p[2]);
-        if (low < 0) {
-            bool ends = !p[1] || (high >= 0 && !p[2]);
-            *start = '\0'; /* nothing of it is left behind */
-            return error_set(e, EINVAL, "rfc2396: %s",
-                             ends ? "unexpected end of unescape sequence"
-                                  : "invalid char 0x25 in unescape sequence");
+    return within(c, '0', '9') | within(c | 32, 'a', 'f');
+}
+
+/* What a URL's data may have: all that prints but <>#"{}|\^[]` and space. Bytes past ASCII are taken, where
+ * that parser wants them escaped: what they mean is clear. */
+static inline Characters is_data(Characters c)
+{
+    return within(c, '!', '!') | within(c, '$', ';') | within(c, '=', '=') | within(c, '?', 'Z') |
+           within(c, '_', '_') | within(c, 'a', 'z') | within(c, '~', '~') | within(c, 0x80, 0xff);
+}
+
+static inline Characters characters_load(const char *p)
+{
+    Characters c;
+    memcpy(&c, p, sizeof(c));
+    return c;
+}
+
+static bool is_any(Characters c)
+{
+    uint64_t halves[2];
+    memcpy(halves, &c, sizeof(c));
+    return (halves[0] | halves[1]) != 0;
+}
+
+/* The first escape that is none. */
+static int escape_explain(const char *p, Error *e)
+{
+    while (*p != '%' || (isxdigit((unsigned char)p[1]) && isxdigit((unsigned char)p[2])))
+        p++;
+    bool ends = !p[1] || (isxdigit((unsigned char)p[1]) && !p[2]);
+    return error_set(e, EINVAL, "rfc2396: %s",
+                     ends ? "unexpected end of unescape sequence" : "invalid char 0x25 in unescape sequence");
+}
+
+static int percent_check(const char *text, size_t n, Error *e)
+{
+    enum { STEP = sizeof(Characters), SEEN = STEP + 2 /* the digits of an escape at the end */ };
+    Characters no_data = {0}, broken = {0};
+    for (size_t i = 0; i < n; i += STEP) {
+        char tail[SEEN];
+        const char *p = text + i;
+        if (n - i < SEEN) {
+            memset(tail, '!', SEEN); /* data, and no digit */
+            p = memcpy(tail, p, n - i);
         }
-        o[-1] = (char)(high << 4 | low);
-        p += 2;
+        Characters c = characters_load(p);
+        no_data |= ~is_data(c);
+        broken |= within(c, '%', '%') & ~(is_hex(characters_load(p + 1)) & is_hex(characters_load(p + 2)));
     }
+    if (is_any(no_data))
+        return error_set(e, EINVAL, "invalid data character");
+    return is_any(broken) ? escape_explain(text, e) : 0;
+}
+
+static inline uint8_t hex_value(uint8_t digit)
+{
+    return (uint8_t)((digit & 15) + 9 * (digit >> 6));
+}
+
+/* Of what was checked. Without a branch on the character: nobody can foretell where the next escape stands.
+ */
+static void percent_decode(const char *text, size_t n, Buf *ret)
+{
+    const uint8_t *p = (const uint8_t *)text, *end = p + n;
+    char *o = buf_reserve(ret, n), *start = o;
+    while (end - p > 2) {
+        uint8_t escaped = (uint8_t)(hex_value(p[1]) << 4 | hex_value(p[2]));
+        bool escape = *p == '%';
+        *o++ = (char)(escape ? escaped : *p);
+        p += escape ? 3 : 1;
+    }
+    while (p < end) /* too short for an escape */
+        *o++ = (char)*p++;
     *o = '\0';
     ret->len += (size_t)(o - start);
-    return 0;
 }
+
+/* ---- the whole ---- */
 
 bool data_url_is(const char *url)
 {
     return !strncmp(url, "data:", 5);
 }
 
-int data_url_decode(const char *url, Buf *ret, Error *e)
+static int base64_explain(const char *p, Error *e)
 {
-    bool base64 = false;
-    const char *p = url + 5;
-    if (!data_url_is(url))
-        return error_set(e, EINVAL, "missing data prefix");
-    int r = skip_header(&p, &base64, e);
-    if (r < 0)
-        return r;
-    if (!base64)
-        return percent_decode(p, ret, e);
-    if (base64_decode(p, strlen(p), ret) >= 0)
-        return 0;
     for (const char *q = p; *q; q++)
         if (!letters[(unsigned char)*q] && *q != '=')
             return error_set(e, EINVAL, "invalid data character");
     return error_set(e, EINVAL, "illegal base64 data at input byte %zu",
                      base64_error((const unsigned char *)p));
+}
+
+static int split(const char *url, const char **ret_data, bool *ret_base64, Error *e)
+{
+    *ret_base64 = false;
+    *ret_data = url + 5;
+    return data_url_is(url) ? skip_header(ret_data, ret_base64, e)
+                            : error_set(e, EINVAL, "missing data prefix");
+}
+
+int data_url_decode(const char *url, Buf *ret, Error *e)
+{
+    const char *p;
+    bool base64;
+    int r = split(url, &p, &base64, e);
+    if (r < 0)
+        return r;
+    size_t n = strlen(p);
+    if (base64)
+        return base64_decode(p, n, ret) < 0 ? base64_explain(p, e) : 0;
+    r = percent_check(p, n, e);
+    if (r >= 0)
+        percent_decode(p, n, ret);
+    return r;
+}
+
+int data_url_check(const char *url, Error *e)
+{
+    const char *p;
+    bool base64;
+    int r = split(url, &p, &base64, e);
+    if (r < 0)
+        return r;
+    size_t n = strlen(p);
+    if (base64)
+        return base64_valid(p, n) ? 0 : base64_explain(p, e);
+    return percent_check(p, n, e);
 }
 
 void data_url_encode_base64(const char *media_type, const void *data, size_t n, Buf *out)

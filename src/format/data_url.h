@@ -7,6 +7,7 @@
 bool data_url_is(const char *url);
 /* Appends the bytes; the message is the one a validation report shows. */
 int data_url_decode(const char *url, Buf *ret, Error *e);
+int data_url_check(const char *url, Error *e); /* whether it decodes, and the same message */
 /* "data:text/plain;charset=utf-8;base64,…" */
 void data_url_encode_base64(const char *media_type, const void *data, size_t n, Buf *out);
 /* "data:,…" with percent escapes: unreserved characters as they are. */

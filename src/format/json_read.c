@@ -141,10 +141,24 @@ static int read_escape(Reader *r)
     return read_unicode(r);
 }
 
+typedef uint8_t Characters __attribute__((vector_size(16)));
+
+static bool all_plain(const char *p)
+{
+    Characters c;
+    uint64_t halves[2];
+    memcpy(&c, p, sizeof(c));
+    c = (Characters)(c == '"') | (Characters)(c == '\\') | (Characters)(c < 0x20) | (Characters)(c >= 0x80);
+    memcpy(halves, &c, sizeof(c));
+    return !(halves[0] | halves[1]);
+}
+
 /* Runs of plain characters are taken whole; most strings are one run and are copied once. */
 static const char *plain_run(Reader *r)
 {
     const char *p = r->p;
+    while (r->end - p >= (ptrdiff_t)sizeof(Characters) && all_plain(p))
+        p += sizeof(Characters);
     while (p < r->end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80)
         p++;
     return p;

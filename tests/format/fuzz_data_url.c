@@ -22,7 +22,10 @@ static void try_url(const char *prefix, const uint8_t *data, size_t size)
     Error e = ERROR_INIT;
     buf_add_str(&url, prefix);
     buf_add(&url, data, size);
-    if (data_url_decode(url.data, &bytes, &e) < 0) {
+    int r = data_url_decode(url.data, &bytes, &e);
+    if (data_url_check(url.data, NULL) != r)
+        abort();
+    if (r < 0) {
         if (!*e.text || bytes.len)
             abort();
         return;

@@ -11,6 +11,7 @@ static void expect_bytes(const char *url, const char *bytes, size_t n)
     buf_add_str(&out, "kept ");
     if (data_url_decode(url, &out, &e) < 0)
         fail_msg("%s: %s", url, e.text);
+    assert_int_equal(data_url_check(url, &e), 0);
     assert_int_equal(out.len, 5 + n);
     assert_memory_equal(out.data, "kept ", 5);
     assert_memory_equal(out.data + 5, bytes, n);
@@ -73,7 +74,30 @@ static void test_refused(void **state)
         assert_int_equal(data_url_decode(rows[i].url, &out, &e), -EINVAL);
         assert_string_equal(e.text, rows[i].text);
         assert_int_equal(out.len, 0);
+        e = (Error)ERROR_INIT;
+        assert_int_equal(data_url_check(rows[i].url, &e), -EINVAL);
+        assert_string_equal(e.text, rows[i].text);
     }
+}
+
+/* Long data is looked at many characters together: each of them at each place, before and behind an end. */
+static void test_every_byte_at_every_place(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n < 40; n++)
+        for (size_t at = 0; at < n; at++)
+            for (int c = 1; c < 256; c++) {
+                char url[64] = "data:,";
+                memset(url + 6, 'f', n);
+                url[6 + at] = (char)c;
+                bool refused =
+                    c <= ' ' || c == 0x7f || strchr("\"#<>[\\]^`{|}", c) || (c == '%' && at + 2 >= n);
+                assert_int_equal(data_url_check(url, NULL), refused ? -EINVAL : 0);
+                if (c == '%' && !refused) {
+                    url[6 + at + 2] = 'g';
+                    assert_int_equal(data_url_check(url, NULL), -EINVAL);
+                }
+            }
 }
 
 static void test_vectors(void **state)
@@ -134,9 +158,12 @@ static void test_percent_form(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),     cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_every_byte_is_a_letter_or_refused),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_percent_form)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode),
+                                       cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_vectors),
+                                       cmocka_unit_test(test_every_byte_is_a_letter_or_refused),
+                                       cmocka_unit_test(test_round_trip),
+                                       cmocka_unit_test(test_percent_form),
+                                       cmocka_unit_test(test_every_byte_at_every_place)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
