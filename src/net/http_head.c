@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cut values would pass for others; they are left out. */
+/* A value that would have to be cut would pass for another, and one with control characters is not to be sent
+ * back: both are left empty. */
 static bool header_is(const char *line, size_t n, const char *name, char *value, size_t size)
 {
     size_t len = strlen(name);
@@ -18,7 +19,10 @@ static bool header_is(const char *line, size_t n, const char *name, char *value,
     while (end > p && memchr(" \t\r\n", end[-1], 4))
         end--;
     size_t got = (size_t)(end - p);
-    if (got >= size || memchr(p, '\0', got))
+    for (const char *c = p; c < end; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            got = 0;
+    if (got >= size)
         got = 0;
     memcpy(value, p, got);
     value[got] = '\0';

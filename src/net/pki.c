@@ -19,7 +19,7 @@ struct Certificate {
     X509 *x509;
 };
 
-enum { BCRYPT_COST = 10, RSA_BITS = 2048 };
+enum { BCRYPT_COST = 10, RSA_BITS = 2048, PEM_SIZE_MAX = 16 << 20 };
 
 /* OpenSSL's last word, and its queue emptied. */
 static int fail(Error *e, const char *what)
@@ -64,13 +64,24 @@ static int no_passphrase(char *buf, int size, int writing, void *context)
     return -1;
 }
 
+/* NULL as well when the text is too long for OpenSSL's int. */
+static BIO *open_pem(const char *pem, size_t n)
+{
+    return n > PEM_SIZE_MAX ? NULL : BIO_new_mem_buf(pem, (int)n);
+}
+
 int key_pair_read(const char *pem, size_t n, KeyPair **ret, Error *e)
 {
-    BIO *bio = BIO_new_mem_buf(pem, (int)n);
+    BIO *bio = open_pem(pem, n);
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     BIO_free(bio);
     if (!key)
         return fail(e, "not an unencrypted private key in PEM");
+    ERR_clear_error(); /* of the formats that were tried before the right one */
+    if (!EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "RSA")) {
+        EVP_PKEY_free(key);
+        return error_set(e, EINVAL, "a private key that is neither RSA nor EC");
+    }
     *ret = wrap_key(key);
     return 0;
 }
@@ -206,7 +217,7 @@ int certificate_issue(const CertificateSpec *spec, const KeyPair *key, const Cer
 
 int certificate_read(const char *pem, size_t n, Certificate **ret, Error *e)
 {
-    BIO *bio = BIO_new_mem_buf(pem, (int)n);
+    BIO *bio = open_pem(pem, n);
     X509 *x = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
     BIO_free(bio);
     if (!x)

@@ -14,7 +14,7 @@ typedef enum KeyKind { KEY_P256, KEY_RSA2048 } KeyKind;
 
 typedef struct KeyPair KeyPair;
 int key_pair_new(KeyKind kind, KeyPair **ret, Error *e);
-int key_pair_read(const char *pem, size_t n, KeyPair **ret, Error *e); /* a private key, unencrypted */
+int key_pair_read(const char *pem, size_t n, KeyPair **ret, Error *e); /* RSA or EC, unencrypted */
 void key_pair_free(KeyPair *k);
 DEFINE_CLEANUP(KeyPair *, key_pair_free);
 void key_pair_write_private(const KeyPair *k, Buf *out); /* "EC PRIVATE KEY", "RSA PRIVATE KEY" */

@@ -139,15 +139,22 @@ static void test_refused(void **state)
     assert_null(c);
     assert_true(key_pair_read("no key", 6, &none, NULL) < 0);
     assert_true(certificate_read("no certificate", 14, &c, NULL) < 0);
+    /* A kind that has no traditional label, so that it could not be written. */
+    static const char ed25519[] = "-----BEGIN PRIVATE KEY-----\n"
+                                  "MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"
+                                  "-----END PRIVATE KEY-----\n";
+    Error e = ERROR_INIT;
+    assert_int_equal(key_pair_read(ed25519, strlen(ed25519), &none, &e), -EINVAL);
+    assert_string_equal(e.text, "a private key that is neither RSA nor EC");
 }
 
-static char *seeded(const char *seed)
+static char *seeded(const char *seed, KeyKind kind)
 {
     _cleanup_(key_pair_freep)
     KeyPair *key = NULL;
     _cleanup_buf_ Buf b = BUF_INIT;
     pki_seed(seed);
-    assert_int_equal(key_pair_new(KEY_P256, &key, NULL), 0);
+    assert_int_equal(key_pair_new(kind, &key, NULL), 0);
     _cleanup_(certificate_freep)
     Certificate *c = issue(
         &(CertificateSpec){
@@ -166,9 +173,11 @@ static char *seeded(const char *seed)
 static void test_seed(void **state)
 {
     (void)state;
-    _cleanup_free_ char *a = seeded("one"), *b = seeded("one"), *c = seeded("two");
-    assert_string_equal(a, b);
-    assert_string_not_equal(a, c);
+    for (KeyKind kind = KEY_P256; kind <= KEY_RSA2048; kind++) {
+        _cleanup_free_ char *a = seeded("one", kind), *b = seeded("one", kind), *c = seeded("two", kind);
+        assert_string_equal(a, b);
+        assert_string_not_equal(a, c);
+    }
 }
 
 int main(void)
