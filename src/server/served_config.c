@@ -9,6 +9,7 @@
 #include "ignition/merge.h"
 #include "ignition/parse.h"
 #include "ignition/translate.h"
+#include "machineconfig/machine_config.h"
 
 /* ---- the files that are added ---- */
 
@@ -49,8 +50,7 @@ static Node *encapsulated(Arena *a, const ServedConfigInput *in)
     IgnConfig *nothing = ign_config_empty(a);
     nothing->version = in->version;
     nothing->ignition.version = ign_version_text(in->version);
-    if (spec)
-        node_set(a, spec, "config", to_node(a, nothing));
+    node_set(a, spec, "config", to_node(a, nothing));
     return copy;
 }
 
@@ -68,6 +68,18 @@ static IgnConfig *add_files(Arena *a, const ServedConfigInput *in, const IgnConf
     return ign_config_merge(a, base, more);
 }
 
+static int refuse_other_objects(const Node *rendered, Report *r)
+{
+    const Node *spec = node_get(rendered, "spec");
+    if (!machine_config_is(rendered))
+        report_add(r, SEVERITY_ERROR, NULL, rendered, "not a MachineConfig of " MACHINE_CONFIG_API);
+    else if (!spec || spec->kind != NODE_OBJECT)
+        report_add(r, SEVERITY_ERROR, PATH_KEY(NULL, "spec"), rendered, "a rendered config needs a spec");
+    else
+        return 0;
+    return -EINVAL;
+}
+
 int served_config_make(const ServedConfigInput *in, Buf *out, Report *r)
 {
     Arena *a = r->arena;
@@ -75,7 +87,9 @@ int served_config_make(const ServedConfigInput *in, Buf *out, Report *r)
     const Node *part = node_get_path(in->rendered, "spec.config");
     IgnConfig *written, *newest = ign_config_empty(a), *lowered;
     bool empty = !part || part->kind == NODE_NULL || (part->kind == NODE_OBJECT && !part->n);
-    int k = empty ? 0 : ign_config_from_node(a, part, path, &written, r);
+    int k = refuse_other_objects(in->rendered, r);
+    if (k >= 0 && !empty)
+        k = ign_config_from_node(a, part, path, &written, r);
     if (k >= 0 && !empty)
         k = ign_config_lift_with(a, written, &(IgnLiftOptions){.path = path, .default_modes = true}, &newest,
                                  r);

@@ -11,5 +11,6 @@ typedef struct ServedConfigInput {
     IgnVersion version;
 } ServedConfigInput;
 
-/* Appends the JSON text. -EINVAL with findings when the version cannot say something of the config. */
+/* Appends the JSON text. -EINVAL with findings when it is no MachineConfig with a valid Ignition
+ * part, or the version cannot say something of it. */
 int served_config_make(const ServedConfigInput *in, Buf *out, Report *r);

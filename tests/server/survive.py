@@ -195,6 +195,8 @@ def test_broken_files(s):
             (config, '{}', 'without a name'),
             (config, config.read_text().replace('3.6.0', '9.9.9'), "pool 'worker'"),
             (config, config.read_text().replace('path: /etc/motd', 'path: motd'), "pool 'worker'"),
+            (config, config.read_text().replace('kind: MachineConfig', 'kind: ConfigMap'), 'not a MachineConfig'),
+            (config, config.read_text().split('spec:')[0] + 'spec: 1', 'needs a spec'),
             (config, '', 'rendered-worker.yaml'),
             (pool, 'status: {}', 'names no config'),
             (pool, 'status: {configuration: {name: ../tokens}}', 'names no config'),
