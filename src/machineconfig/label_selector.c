@@ -1,5 +1,6 @@
-/* Selectors become a flat list of terms, matchLabels first: one loop decides. An operator that is not known,
- * or values where none belong, are findings, so that a mistyped selector never silently selects less. */
+/* Selectors become a flat list of terms, matchLabels first: one loop decides. A field or an operator that
+ * is not known, a value of another kind, or values where none belong, are findings, so that a mistyped
+ * selector never silently selects less. */
 #include "machineconfig/label_selector.h"
 
 #include <string.h>
@@ -69,31 +70,71 @@ static bool read_expression(Arena *a, const Node *n, const PathStep *path, Selec
     return true;
 }
 
+static void read_labels(Arena *a, const Node *labels, const PathStep *path, LabelSelector *ret, Report *r)
+{
+    NODE_EACH(l, labels)
+    {
+        if (node_string(l))
+            ret->terms[ret->n++] = equals(a, l->key, node_string(l));
+        else
+            report_add(r, SEVERITY_ERROR, PATH_KEY(path, l->key), l, "a label's value must be a string");
+    }
+}
+
+static void read_expressions(Arena *a, const Node *expressions, const PathStep *path, LabelSelector *ret,
+                             Report *r)
+{
+    size_t i = 0;
+    NODE_EACH(e, expressions)
+    {
+        SelectorTerm t = {0};
+        if (read_expression(a, e, PATH_INDEX(path, i++), &t, r))
+            ret->terms[ret->n++] = t;
+    }
+}
+
+static const struct {
+    const char *name;
+    NodeKind kind;
+    void (*read)(Arena *a, const Node *n, const PathStep *path, LabelSelector *ret, Report *r);
+} parts[] = {
+    {"matchLabels", NODE_OBJECT, read_labels},
+    {"matchExpressions", NODE_ARRAY, read_expressions},
+};
+
+static bool kind_ok(const Node *n, NodeKind kind, const PathStep *path, Report *r)
+{
+    if (n->kind != kind && n->kind != NODE_NULL)
+        report_add(r, SEVERITY_ERROR, path, n, "expected %s, found %s", node_kind_name(kind),
+                   node_kind_name(n->kind));
+    return n->kind == kind;
+}
+
+static bool known_part(const char *key)
+{
+    for (size_t i = 0; i < ELEMENTS(parts); i++)
+        if (!strcmp(parts[i].name, key))
+            return true;
+    return false;
+}
+
 void label_selector_read(Arena *a, const Node *node, const PathStep *path, LabelSelector *ret, Report *r)
 {
-    const Node *labels = node_get(node, "matchLabels"), *expressions = node_get(node, "matchExpressions");
     *ret = (LabelSelector){0};
-    size_t n = count(labels, NODE_OBJECT) + count(expressions, NODE_ARRAY);
-    if (!n)
+    if (!node || !kind_ok(node, NODE_OBJECT, path, r))
         return;
-    ret->terms = ARENA_ARRAY(a, SelectorTerm, n);
-    if (count(labels, NODE_OBJECT))
-        NODE_EACH(l, labels)
-        {
-            if (node_string(l))
-                ret->terms[ret->n++] = equals(a, l->key, node_string(l));
-            else
-                report_add(r, SEVERITY_ERROR, PATH_KEY(PATH_KEY(path, "matchLabels"), l->key), l,
-                           "a label's value must be a string");
-        }
-    size_t i = 0;
-    if (count(expressions, NODE_ARRAY))
-        NODE_EACH(e, expressions)
-        {
-            SelectorTerm t = {0};
-            if (read_expression(a, e, PATH_INDEX(PATH_KEY(path, "matchExpressions"), i++), &t, r))
-                ret->terms[ret->n++] = t;
-        }
+    ret->terms = ARENA_ARRAY(a, SelectorTerm,
+                             count(node_get(node, "matchLabels"), NODE_OBJECT) +
+                                 count(node_get(node, "matchExpressions"), NODE_ARRAY) + 1);
+    NODE_EACH(n, node)
+    if (!known_part(n->key))
+        report_add_key(r, SEVERITY_ERROR, PATH_KEY(path, n->key), n, "unknown field '%s'", n->key);
+    for (size_t i = 0; i < ELEMENTS(parts); i++) {
+        const Node *n = node_get(node, parts[i].name);
+        const PathStep *at = PATH_KEY(path, parts[i].name);
+        if (n && kind_ok(n, parts[i].kind, at, r))
+            parts[i].read(a, n, at, ret, r);
+    }
 }
 
 LabelSelector label_selector_equals(Arena *a, const char *key, const char *value)
