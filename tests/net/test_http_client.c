@@ -300,6 +300,7 @@ static void test_redirect_named(void **state)
     assert_non_null(strstr(e.text, "/b: resource not found"));
     assert_null(strstr(e.text, "token"));
     _cleanup_buf_ Buf requests = fake_stop(&f);
+    assert_int_equal(count(requests.data, "GET /"), 2);
     taken_done(&t);
 }
 
@@ -315,12 +316,14 @@ static void test_headers_limit(void **state)
     HttpOptions o = {.attempts = 1, .response_headers_ms = 500};
     assert_int_equal(http_get(&o, &q, NULL, &e), -ETIMEDOUT);
     _cleanup_buf_ Buf first = fake_stop(&f);
+    assert_int_equal(count(first.data, "GET /"), 1);
     f = fake_start(late);
     q.url = f.url;
     o.response_headers_ms = -1;
     assert_int_equal(http_get(&o, &q, NULL, &e), 0);
     assert_string_equal(t.body.data, "hi");
     _cleanup_buf_ Buf second = fake_stop(&f);
+    assert_int_equal(count(second.data, "GET /"), 1);
     taken_done(&t);
 }
 
