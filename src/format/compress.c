@@ -5,10 +5,11 @@
  * bombs. */
 #include "format/compress.h"
 
-#include <dlfcn.h>
 #include <isa-l/igzip_lib.h>
 #include <string.h>
 #include <zstd.h>
+
+#include "base/library.h"
 
 enum { PIECE = 128 << 10 };
 
@@ -27,7 +28,7 @@ struct Inflater {
     uint64_t left;
     bool within; /* a member has begun and not ended */
     bool any;
-    void *library, *state;
+    void *state;
     union {
         struct {
             void (*init)(struct inflate_state *);
@@ -43,29 +44,13 @@ struct Inflater {
     uint8_t out[PIECE];
 };
 
-static int load(Inflater *i, const char *name, Error *e)
-{
-    i->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-    return i->library ? 0
-                      : error_set(e, ENOENT, "%s data needs %s, which is not here", i->decoder->name, name);
-}
-
-static int find(Inflater *i, const char *name, void *to, Error *e)
-{
-    void *symbol = dlsym(i->library, name);
-    if (!symbol)
-        return error_set(e, ENOENT, "the library for %s data has no %s", i->decoder->name, name);
-    memcpy(to, &symbol, sizeof(symbol));
-    return 0;
-}
-
 /* ---- gzip ---- */
 
 static int gzip_open(Inflater *i, Error *e)
 {
-    int r = load(i, "libisal.so.2", e);
-    if (r < 0 || (r = find(i, "isal_inflate_init", &i->isal.init, e)) < 0 ||
-        (r = find(i, "isal_inflate", &i->isal.inflate, e)) < 0)
+    const LibrarySymbol rows[] = {{"isal_inflate_init", &i->isal.init}, {"isal_inflate", &i->isal.inflate}};
+    int r = library_load("libisal.so.2", "gzip data", rows, ELEMENTS(rows), e);
+    if (r < 0)
         return r;
     i->state = calloc(1, sizeof(struct inflate_state));
     if (!i->state)
@@ -105,11 +90,12 @@ static int gzip_step(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out,
 
 static int zstd_open(Inflater *i, Error *e)
 {
-    int r = load(i, "libzstd.so.1", e);
-    if (r < 0 || (r = find(i, "ZSTD_createDStream", &i->zstd.create, e)) < 0 ||
-        (r = find(i, "ZSTD_freeDStream", &i->zstd.free, e)) < 0 ||
-        (r = find(i, "ZSTD_decompressStream", &i->zstd.decompress, e)) < 0 ||
-        (r = find(i, "ZSTD_isError", &i->zstd.is_error, e)) < 0)
+    const LibrarySymbol rows[] = {{"ZSTD_createDStream", &i->zstd.create},
+                                  {"ZSTD_freeDStream", &i->zstd.free},
+                                  {"ZSTD_decompressStream", &i->zstd.decompress},
+                                  {"ZSTD_isError", &i->zstd.is_error}};
+    int r = library_load("libzstd.so.1", "zstd data", rows, ELEMENTS(rows), e);
+    if (r < 0)
         return r;
     i->state = i->zstd.create();
     if (!i->state)
@@ -188,8 +174,6 @@ void inflater_free(Inflater *i)
     if (!i)
         return;
     i->decoder->close(i);
-    if (i->library)
-        dlclose(i->library);
     free(i);
 }
 

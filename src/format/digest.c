@@ -2,8 +2,9 @@
  */
 #include "format/digest.h"
 
-#include <dlfcn.h>
 #include <string.h>
+
+#include "base/library.h"
 
 typedef struct Crypto {
     void *(*md_ctx_new)(void);
@@ -26,28 +27,14 @@ static const struct {
 
 static int load(Crypto *c, Error *e)
 {
-    void *library = dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return error_set(e, ENOENT, "libcrypto cannot be loaded: %s", dlerror());
-    const struct {
-        const char *name;
-        void *to;
-    } rows[] = {
+    const LibrarySymbol rows[] = {
         {"EVP_MD_CTX_new", &c->md_ctx_new},       {"EVP_MD_CTX_free", &c->md_ctx_free},
         {"EVP_get_digestbyname", &c->md_by_name}, {"EVP_DigestInit_ex", &c->init},
         {"EVP_DigestUpdate", &c->update},         {"EVP_DigestFinal_ex", &c->final},
     };
-    for (size_t i = 0; i < ELEMENTS(rows); i++) {
-        void *symbol = dlsym(library, rows[i].name);
-        if (!symbol)
-            return error_set(e, ENOENT, "libcrypto has no %s", rows[i].name);
-        memcpy(rows[i].to, &symbol, sizeof(symbol));
-    }
-    return 0;
+    return library_load("libcrypto.so.3", "digests", rows, ELEMENTS(rows), e);
 }
 
-/* The library's own reference count makes a second dlopen() cheap, so nothing needs to be kept between
- * digests. */
 int digest_new(DigestKind kind, Digest **ret, Error *e)
 {
     struct {
