@@ -5,11 +5,13 @@
 #include <strings.h>
 
 #include "format/data_url.h"
+#include "net/http_client.h"
 #include "provision/content.h"
 #include "provision/fetcher.h"
 #include "provision/resource_http.h"
 
 enum { AUTHORITY_SIZE_MAX = 16 * 1024 * 1024, RESPONSE_HEADERS_TIMEOUT_SEC = 10 };
+#define SECONDS_MAX INT64_C(1000000000) /* 31 years */
 
 /* A bundle that was fetched, by the source that the config names. */
 typedef struct Authority {
@@ -116,20 +118,12 @@ bool source_needs_net(const char *source)
 
 const char *source_redacted(Arena *a, const char *source)
 {
-    const char *authority = source ? strstr(source, "://") : NULL;
-
     if (!source || !*source)
         return "(no source)";
     if (data_url_is(source))
         return "data URL";
-    if (!authority)
-        return arena_printf(a, "%.*s", (int)strcspn(source, "?#"), source);
-    authority += 3;
-    size_t n = strcspn(authority, "/?#"), path = strcspn(authority + n, "?#");
-    const char *at = memrchr(authority, '@', n);
-    const char *host = at ? at + 1 : authority;
-    return arena_printf(a, "%.*s%.*s", (int)(authority - source), source, (int)(authority + n + path - host),
-                        host);
+    size_t n = strlen(source) + 1;
+    return http_url_redact(source, ARENA_ARRAY(a, char, n), n);
 }
 
 static int compression_find(const char *name, Compression *ret, Error *e)
@@ -245,6 +239,12 @@ static const char **strings_copy(Arena *a, const IgnList *list)
     return copy;
 }
 
+/* Seconds of a config, which may be any number. */
+static int64_t to_ms(int64_t seconds)
+{
+    return seconds > SECONDS_MAX ? SECONDS_MAX * 1000 : seconds < 0 ? -1 : seconds * 1000;
+}
+
 int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e)
 {
     const IgnTimeouts *t = &meta->timeouts;
@@ -252,8 +252,10 @@ int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e)
     _cleanup_buf_ Buf bundle = BUF_INIT;
 
     f->http.response_headers_ms =
-        (t->http_response_headers.set ? t->http_response_headers.value : RESPONSE_HEADERS_TIMEOUT_SEC) * 1000;
-    f->http.total_ms = t->http_total.set ? t->http_total.value * 1000 : 0;
+        to_ms(t->http_response_headers.set ? t->http_response_headers.value : RESPONSE_HEADERS_TIMEOUT_SEC);
+    if (f->http.response_headers_ms <= 0)
+        f->http.response_headers_ms = -1; /* no limit; to the client 0 is its own */
+    f->http.total_ms = t->http_total.set ? to_ms(t->http_total.value) : 0;
     f->http.http_proxy = arena_strdup(f->arena, meta->proxy.http_proxy);
     f->http.https_proxy = arena_strdup(f->arena, meta->proxy.https_proxy);
     f->http.no_proxy = (const char *const *)strings_copy(f->arena, &meta->proxy.no_proxy);

@@ -44,26 +44,33 @@ static void retrying(void *context _unused_, unsigned attempt, const char *url, 
     attempt_log(url, attempt);
 }
 
-static HttpHeader *headers_new(const IgnList *list)
+static int headers_new(const IgnList *list, HttpHeader **ret, Error *e)
 {
-    HttpHeader *headers = calloc(list->n + 1, sizeof(*headers));
+    _cleanup_free_ HttpHeader *headers = calloc(list->n + 1, sizeof(*headers));
     size_t n = 0;
 
     if (!headers)
         abort();
     IGN_EACH(const IgnHeader, h, *list)
     {
-        if (h->name && h->value)
-            headers[n++] = (HttpHeader){.name = h->name, .value = h->value};
+        /* Without a value it takes one of a parent away in a merge; what is left of it asks for nothing. */
+        if (!h->name || !h->value)
+            return error_set(e, EINVAL, "the HTTP header %s has no value",
+                             h->name ? h->name : "without a name");
+        headers[n++] = (HttpHeader){.name = h->name, .value = h->value};
     }
-    return headers;
+    *ret = TAKE_PTR(headers);
+    return 0;
 }
 
 int resource_http_get(const ResourceHttp *h, const IgnResource *r, Content *c, Error *e)
 {
-    _cleanup_free_ HttpHeader *headers = headers_new(&r->http_headers);
+    _cleanup_free_ HttpHeader *headers = NULL;
     Get get = {.content = c};
-    HttpResponse response;
+    int k = headers_new(&r->http_headers, &headers, e);
+
+    if (k < 0)
+        return k;
     const HttpOptions options = {
         .headers = usual_headers,
         .authorities = h->authorities,
@@ -83,7 +90,7 @@ int resource_http_get(const ResourceHttp *h, const IgnResource *r, Content *c, E
     };
 
     attempt_log(r->source, 1);
-    int k = http_get(&options, &request, &response, e);
+    k = http_get(&options, &request, NULL, e);
     if (k < 0 && get.failure.code)
         return error_set(e, get.failure.code, "%s", get.failure.text);
     return k < 0 ? k : 0;

@@ -36,6 +36,19 @@ class Configs(ProvisionTest):
         self.assertEqual((second["X-Token"], second["User-Agent"]), ("t", "mine"))
         self.assertEqual(second["Accept-Encoding"], "identity")
 
+    def test_header_without_value(self):
+        s = self.server()
+        source = {"source": s.put("/a", BODY), "httpHeaders": [{"name": "X-Token"}]}
+        self.assertIn("X-Token has no value", self.stage("fetch", merge(source), code=1))
+        self.assertEqual(s.requests, [])
+
+    def test_no_user_in_the_log(self):
+        s = self.server()
+        for source in ("http://user:s3cr3t@" + s.url[7:] + "/no?t0ken", "http:/user:s3cr3t@" + s.url[7:] + "/no"):
+            out = self.stage("fetch", merge(source), code=1)
+            self.assertNotIn("s3cr3t", out)
+            self.assertNotIn("t0ken", out)
+
     def test_headers_after_a_redirect(self):
         s = self.server()
         s.put("/to", BODY)
@@ -117,6 +130,14 @@ class Configs(ProvisionTest):
         self.assertLess(time.monotonic() - start, 10)
         self.assertGreater(s.paths().count("/slow"), 1, "no answer in time is tried again")
 
+    def test_timeouts_without_limit(self):
+        """0 s for the headers is no limit, and a number past all sense is one that never comes."""
+        s = self.server()
+        slow = s.put("/slow", BODY, delay=12)
+        self.stage("fetch", config(ignition={"timeouts": {"httpTotal": 2 ** 62, "httpResponseHeaders": 0},
+                                             "config": {"merge": [{"source": slow}]}}))
+        self.assertEqual(s.paths(), ["/slow"])
+
     def test_fetch_timeout(self):
         s = self.server()
         self.cmdline.write_text("ignition.config.url=" + s.put("/never", BODY, fail_first=1000))
@@ -170,6 +191,44 @@ class Tls(ProvisionTest):
         s.close()
         self.stage("files")
         self.assertEqual((self.root / "f").read_bytes(), b"content")
+
+    def test_chain(self):
+        """Config, child and grandchild over TLS; the config alone names the authority."""
+        body = json.dumps(merge(
+            {"source": self.tls.put("/grand", gz(BODY)), "compression": "gzip",
+             "verification": {"hash": sha512(BODY)}},
+            storage={"files": [file_entry("/of-child", self.tls.put("/content", b"content"))]})).encode()
+        first = {"source": self.tls.put("/first", gz(body)) + "?token=s3cr3t", "compression": "gzip",
+                 "verification": {"hash": sha512(body)}, "httpHeaders": [{"name": "X-Token", "value": "hidden"}]}
+        top = self.trusting({"source": data((TLS / "ca.pem").read_bytes())})
+        top["ignition"]["config"]["merge"] = [first]
+        out = self.stage("fetch", top)
+        self.assertEqual(self.tls.paths(), ["/first?token=s3cr3t", "/grand"])
+        self.assertEqual(sorted(self.cached_files()), ["/child", "/of-child"])
+        self.assertNotIn("s3cr3t", out)
+        self.assertNotIn("hidden", out)
+        self.stage("files")
+        self.assertEqual((self.root / "of-child").read_bytes(), b"content")
+        self.tls.answers["/first"].fail_first = 1
+        top["ignition"]["config"]["merge"] = [dict(first, verification={"hash": sha512(b"other")})]
+        self.cache.unlink()
+        out = self.stage("fetch", top, code=1)
+        self.assertIn("/first: attempt #2", out)
+        self.assertIn("hash verification failed", out)
+        self.assertNotIn("s3cr3t", out)
+
+    def test_words(self):
+        other = data((TLS / "other-ca.pem").read_bytes())
+        self.assertIn("signed by no authority", self.stage("fetch", self.trusting({"source": other}), code=1))
+
+    def test_broken_authority(self):
+        pem = (TLS / "ca.pem").read_text().splitlines()
+        pem[2] = "!" + pem[2][1:]
+        start = time.monotonic()
+        cfg = self.trusting({"source": data("\n".join(pem))})
+        cfg["ignition"]["timeouts"]["httpTotal"] = 30
+        self.assertIn("authorities of the config cannot be read", self.stage("fetch", cfg, code=1))
+        self.assertLess(time.monotonic() - start, 10, "what does not heal is not tried again")
 
     def test_bad_authority(self):
         self.assertIn("PEM", self.stage("fetch", self.trusting({"source": "data:,nonsense"}), code=1))
