@@ -1,8 +1,11 @@
 """What a booting machine may rely on: paths, methods, tokens, versions, the files that come with a config."""
 import json
+import pathlib
+import re
+import subprocess
 import urllib.parse
 
-from server import EXPIRED, FILES, KEY_MARK, TOKENS, Server, file_of, main
+from server import EXPIRED, FILES, KEY_MARK, PROGRAM, TOKENS, Server, file_of, main
 
 TYPE = 'application/vnd.coreos.ignition+json'
 # Accept header, answered spec version (or status); the longer table is in test_accept_header.c.
@@ -122,6 +125,14 @@ def test_plain(s):
     r = c.getresponse()
     assert r.status == 401 and r.read() == b''
     c.close()
+
+
+def test_man_page(s):
+    page = (pathlib.Path(__file__).parents[2] / 'man/machine-config-server.8').read_text()
+    usage = subprocess.run([PROGRAM, 'bootstrap', '--help'], capture_output=True, text=True, check=True).stdout
+    options = set(re.findall(r'--([a-z][a-z-]+)', usage)) - {'help', 'version'}
+    assert len(options) > 8, usage
+    assert not [o for o in options if f'Fl -{o}' not in page], options
 
 
 def test_nothing_secret_in_the_log(s):
