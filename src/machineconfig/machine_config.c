@@ -199,7 +199,7 @@ static void read_spec(Arena *a, const Node *spec, MachineConfig *mc, Report *r)
 
 /* RFC 1123 subdomains, and underscores: the documented day-1 names have them, and files never reach an API.
  */
-static bool name_ok(const char *name)
+bool machine_config_name_ok(const char *name)
 {
     size_t n = strlen(name);
     return n && n <= 253 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == n &&
@@ -216,7 +216,7 @@ static void read_metadata(const Node *document, MachineConfig *mc, Report *r)
     mc->generated_by = node_string(node_get(node_get(meta, "annotations"), MACHINE_CONFIG_GENERATED_BY));
     if (!mc->name)
         report_add(r, SEVERITY_ERROR, PATH_KEY(path, "name"), at, "a MachineConfig needs a name");
-    else if (!name_ok(mc->name))
+    else if (!machine_config_name_ok(mc->name))
         report_add(
             r, SEVERITY_ERROR, PATH_KEY(path, "name"), node_get(meta, "name"),
             "name '%s' may only have lower case letters, digits, '-', '.' and '_', and starts and ends with "

@@ -27,6 +27,8 @@ typedef struct MachineConfig {
 
 /* Is this document one, by apiVersion and kind? */
 bool machine_config_is(const Node *document);
+/* May a MachineConfig, or a pool, be called so? Such a name is safe as the name of a file, too. */
+bool machine_config_name_ok(const char *name);
 /* Reads and validates one. 0, or -EINVAL with findings; *ret is then unset. Warnings name what only a first
  * boot can do, so that nobody expects it of a machine that already runs. */
 int machine_config_read(Arena *a, const Node *document, MachineConfig **ret, Report *r);

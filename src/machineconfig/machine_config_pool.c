@@ -27,8 +27,12 @@ static void read_spec(Arena *a, const Node *spec, MachineConfigPool *p, Report *
 {
     const PathStep *path = PATH_KEY(NULL, "spec");
     const Node *paused = node_get(spec, "paused"), *max = node_get(spec, "maxUnavailable");
-    label_selector_read(a, node_get(spec, "machineConfigSelector"), PATH_KEY(path, "machineConfigSelector"),
-                        &p->machine_config_selector, r);
+    const PathStep *selector = PATH_KEY(path, "machineConfigSelector");
+    size_t before = r->errors;
+    label_selector_read(a, node_get(spec, "machineConfigSelector"), selector, &p->machine_config_selector, r);
+    if (r->errors == before && !p->machine_config_selector.n)
+        report_add(r, SEVERITY_ERROR, selector, p->node,
+                   "pool '%s' selects nothing: its machineConfigSelector is empty", p->name ? p->name : "?");
     label_selector_read(a, node_get(spec, "nodeSelector"), PATH_KEY(path, "nodeSelector"), &p->node_selector,
                         r);
     if (paused && paused->kind != NODE_BOOL)
@@ -51,10 +55,11 @@ int machine_config_pool_read(Arena *a, const Node *document, MachineConfigPool *
     if (!p->name)
         report_add(r, SEVERITY_ERROR, PATH_KEY(PATH_KEY(NULL, "metadata"), "name"), document,
                    "a MachineConfigPool needs a name");
+    else if (!machine_config_name_ok(p->name))
+        report_add(r, SEVERITY_ERROR, PATH_KEY(PATH_KEY(NULL, "metadata"), "name"),
+                   node_get_path(document, "metadata.name"),
+                   "name '%s' may only have lower case letters, digits, '-', '.' and '_'", p->name);
     read_spec(a, node_get(document, "spec"), p, r);
-    if (p->name && !p->machine_config_selector.n)
-        report_add(r, SEVERITY_ERROR, PATH_KEY(PATH_KEY(NULL, "spec"), "machineConfigSelector"), document,
-                   "pool '%s' selects nothing: its machineConfigSelector is empty", p->name);
     if (r->errors > before)
         return -EINVAL;
     *ret = p;
