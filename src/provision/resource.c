@@ -185,7 +185,6 @@ int resource_fetch_fd(Fetcher *f, const IgnResource *r, int fd, Error *e)
 
 int resource_fetch_buf(Fetcher *f, const IgnResource *r, size_t max, Buf *ret, Error *e)
 {
-    _cleanup_arena_ Arena *a = arena_new();
     _cleanup_(buf_done_secret)
     Buf bytes = BUF_INIT;
     int k = fetch(f, r, &(ContentSpec){.fd = -EBADF, .buf = &bytes, .max = max}, e);
