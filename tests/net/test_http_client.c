@@ -304,6 +304,30 @@ static void test_redirect_named(void **state)
     taken_done(&t);
 }
 
+/* A proxy of https learns where to, and nothing that is meant for the server. */
+static void test_proxy_learns_little(void **state)
+{
+    (void)state;
+    const char *const answers[] = {"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", NULL};
+    Fake f = fake_start(answers);
+    Taken t = {0};
+    Error e = ERROR_INIT;
+    HttpOptions o = {.headers = usual, .attempts = 1, .https_proxy = f.url};
+    HttpRequest q = {
+        .url = "https://name:hidden@config.invalid/a?token=t", .headers = own, .sink = take, .context = &t};
+    assert_true(http_get(&o, &q, NULL, &e) < 0);
+    assert_null(strstr(e.text, "token"));
+    assert_null(strstr(e.text, "secret"));
+    _cleanup_buf_ Buf requests = fake_stop(&f);
+    assert_non_null(strstr(requests.data, "CONNECT config.invalid:443 HTTP/1.1\r\n"));
+    assert_non_null(strstr(requests.data, "Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n"));
+    assert_int_equal(count(requests.data, "Authorization:"), 1);
+    assert_int_equal(count(requests.data, "X-Own") + count(requests.data, "token") +
+                         count(requests.data, usual[1].value),
+                     0);
+    taken_done(&t);
+}
+
 /* A head that never ends is as late as one that never begins; a negative limit waits for it. */
 static void test_headers_limit(void **state)
 {
@@ -389,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_redirect_drops_headers),
         cmocka_unit_test(test_redirect_drops_user),
         cmocka_unit_test(test_redirect_named),
+        cmocka_unit_test(test_proxy_learns_little),
         cmocka_unit_test(test_headers_limit),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_limits),
