@@ -96,7 +96,7 @@ static void test_cut_anywhere(void **state)
 static void test_broken(void **state)
 {
     (void)state;
-    _cleanup_buf_ Buf data = BUF_INIT, gzip = BUF_INIT, zstd = BUF_INIT, stored = BUF_INIT;
+    _cleanup_buf_ Buf data = BUF_INIT, gzip = BUF_INIT, zstd = BUF_INIT;
     fill(&data, 2000);
     pack(COMPRESSION_GZIP, &data, &gzip);
     pack(COMPRESSION_ZSTD, &data, &zstd);
