@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "net/http_curl.h"
 #include "net/http_head.h"
+#include "net/http_proxy.h"
 #include "net/http_trust.h"
 
 enum {
@@ -172,12 +173,11 @@ static void set_proxy(Transfer *t)
 {
     const Curl *c = t->curl;
     const char *proxy = !strncasecmp(t->url, "https:", 6) ? t->options->https_proxy : t->options->http_proxy;
-    _cleanup_buf_ Buf none = BUF_INIT;
-    for (const char *const *n = t->options->no_proxy; n && *n; n++)
-        buf_addf(&none, "%s%s", none.len ? "," : "", *n);
+    if (http_proxy_bypassed(t->options->no_proxy, t->url))
+        proxy = NULL;
     c->setopt(t->easy, CURLOPT_PROXY, proxy ? proxy : "");
     c->setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* they are not the answer's */
-    c->setopt(t->easy, CURLOPT_NOPROXY, none.len ? none.data : "");
+    c->setopt(t->easy, CURLOPT_NOPROXY, "");                  /* the environment has no say */
 }
 
 /* What curl takes: 0 has no limit. */

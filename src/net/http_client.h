@@ -18,7 +18,7 @@ typedef struct HttpOptions {
     /* The system's: a file of PEM and a directory of hashed names; NULL: where libcurl was built to look. */
     const char *trust_file, *trust_directory;
     const char *http_proxy, *https_proxy;
-    const char *const *no_proxy; /* ends with NULL; NULL: empty */
+    const char *const *no_proxy; /* http_proxy.h; ends with NULL; NULL: empty */
     int64_t connect_ms;          /* 0: 30 s */
     int64_t response_headers_ms; /* until all are in; 0: 10 s, < 0: no limit */
     int64_t total_ms;            /* all tries together; 0: no limit */
