@@ -53,11 +53,22 @@ static int link_check(const Chain *c, const Link *up, const char *source, Error 
     return 0;
 }
 
+/* Of data: URLs there may be many: each is named by where it stands. */
+static const char *child_name(Arena *a, const IgnResource *r)
+{
+    const Node *at = r->node;
+    const char *name = source_redacted(a, r->source);
+
+    if (!data_url_is(r->source) || !at || !at->source || !at->line)
+        return name;
+    return arena_printf(a, "%s at %s:%u:%u", name, at->source->name, at->line, at->column);
+}
+
 static int child_fetch(Chain *c, const Link *up, const IgnResource *r, IgnConfig **ret, Error *e)
 {
     _cleanup_(buf_done_secret)
     Buf text = BUF_INIT;
-    const char *name = source_redacted(c->arena, r->source);
+    const char *name = child_name(c->arena, r);
     int k;
 
     k = link_check(c, up, r->source, e);
@@ -70,7 +81,7 @@ static int child_fetch(Chain *c, const Link *up, const IgnResource *r, IgnConfig
     }
     if (k == -ENODATA) {
         /* An empty child is a broken server, not a wish for nothing. */
-        k = error_set(e, EINVAL, "%s: not a config (empty)", name);
+        k = error_set(e, EINVAL, "config %s is not valid: not a config (empty)", name);
     }
     if (k < 0)
         return error_wrap(e, k, "referenced config");

@@ -8,14 +8,19 @@
 #include "ignition/parse.h"
 #include "ignition/translate.h"
 
+/* "at $.a.0, line 3 col 5: text", or the text alone. How bad it is, the log says. */
 static void entry_text(const ReportEntry *entry, Buf *out)
 {
+    _cleanup_buf_ Buf text = BUF_INIT;
     ReportEntry copy = *entry;
     const Report one = {.entries = &copy, .n = 1};
 
-    report_write(&one, REPORT_IGNITION, out);
-    while (out->len > 0 && out->data[out->len - 1] == '\n')
-        out->data[--out->len] = '\0';
+    report_write(&one, REPORT_IGNITION, &text);
+    while (text.len > 0 && text.data[text.len - 1] == '\n')
+        text.data[--text.len] = '\0';
+    const char *start = text.data ? text.data : "";
+    start += strcspn(start, " :"); /* the severity */
+    buf_add_str(out, start + strspn(start, ": "));
 }
 
 void config_report_log(const Report *r)
@@ -25,9 +30,12 @@ void config_report_log(const Report *r)
                                       [SEVERITY_INFO] = LOG_LEVEL_INFO};
 
     for (size_t i = 0; i < r->n; i++) {
+        const ReportEntry *entry = &r->entries[i];
         _cleanup_buf_ Buf line = BUF_INIT;
-        entry_text(&r->entries[i], &line);
-        log_line(levels[r->entries[i].severity], "%s", line.data ? line.data : "");
+        if (entry->source)
+            buf_addf(&line, "config %s: ", entry->source->name);
+        entry_text(entry, &line);
+        log_line(levels[entry->severity], "%s", line.data);
     }
 }
 

@@ -34,8 +34,10 @@ int engine_validate_merged(Arena *a, const IgnConfig *config, Error *e)
     ign_config_validate(config, NULL, &report);
     if (report.errors == 0)
         return 0; /* warnings were told when the single configs were read */
-    for (size_t i = 0; i < report.n; i++)
+    for (size_t i = 0; i < report.n; i++) {
         report.entries[i].line = report.entries[i].column = 0;
+        report.entries[i].source = NULL; /* of several configs together */
+    }
     config_report_log(&report);
     return error_set(e, EINVAL, "merging configs resulted in an invalid config");
 }

@@ -210,10 +210,35 @@ class Chains(ProvisionTest):
 
     def test_bad_children(self):
         for child, words in ((data("{"), "data URL"), (data(""), "empty"), (data(config("9.9.9")), "version"),
-                             ("data:;base64,%%", "error at $.ignition.config.merge.0.source"), ("ftp://x/y", "scheme"), ("s3://b/k", "not supported yet")):
+                             ("data:;base64,%%", "at $.ignition.config.merge.0.source"), ("ftp://x/y", "scheme"), ("s3://b/k", "not supported yet")):
             with self.subTest(child=child):
                 self.assertIn(words, self.stage("fetch", merge(child), code=1))
                 self.assertFalse(self.cache.exists())
+
+    def test_findings_name_their_config(self):
+        """Which config, which line of it; how bad it is is said once."""
+        s = self.server()
+        bad = '{"ignition": {"version": "3.4.0"},\n "storage": {"files": [{"path": "x"}]}, "odd": 1}'
+        out = self.stage("fetch", merge(s.put("/child.ign", bad) + "?token=s3cr3t"), code=1)
+        self.assertIn(f"config {s.url}/child.ign: at $.storage.files.0.path, line 2 col 33: path not absolute", out)
+        self.assertIn(f"config {s.url}/child.ign: at $.odd, line 2 col ", out)
+        self.assertIn(f"config {s.url}/child.ign is not valid: at $.storage.files.0.path, line 2 col 33:", out)
+        out += self.stage("fetch", merge(data(config()), data(bad)), code=1)
+        self.assertRegex(out, r"config data URL at file:1:\d+: at \$.storage.files.0.path, line 2 col 33:")
+        self.assertNotRegex(out, "error:? error|warning:? warning|error at|warning at")
+        self.assertNotIn("s3cr3t", out)
+
+    def test_keys_that_stand_twice(self):
+        """The last one wins, and it is a warning; in the first config, in a child, in a base config."""
+        twice = '{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "/a", "path": "/%s"}]}}'
+        (self.system / "base.d").mkdir()
+        (self.system / "base.d" / "1.ign").write_text(twice % "of-base")
+        for cfg in (twice % "last", merge(data(twice % "last"))):
+            out = self.stage("fetch", cfg)
+            self.assertEqual(list(self.cached_files()), ["/last"])
+            self.assertRegex(out, r"warning: config .*line 1 col \d+: duplicate key 'path'")
+        self.stage("files")
+        self.assertEqual(sorted(os.listdir(self.root))[-2:], ["last", "of-base"])
 
     def test_depth(self):
         source = data(config())
