@@ -110,6 +110,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, HttpAnswer
         MHD_add_response_header(response, "Content-Type", a->content_type);
     if (a->allow)
         MHD_add_response_header(response, "Allow", a->allow);
+    if (a->authenticate)
+        MHD_add_response_header(response, "WWW-Authenticate", a->authenticate);
     enum MHD_Result r = MHD_queue_response(connection, a->status, response);
     MHD_destroy_response(response);
     return r;

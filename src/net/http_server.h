@@ -32,6 +32,7 @@ typedef struct HttpAnswer {
     unsigned status;
     const char *content_type; /* NULL: none */
     const char *allow;        /* the Allow header of a 405; NULL: none */
+    const char *authenticate; /* the WWW-Authenticate header of a 401; NULL: none */
     HttpBody *body;           /* given away; NULL: empty. For HEAD its length is told and nothing sent */
 } HttpAnswer;
 

@@ -167,8 +167,13 @@ static int give_up_rights(const ListenerOptions *o, Error *e)
 static int open_servers(Listener *l, Error *e)
 {
     const ListenerOptions *o = l->options;
-    HttpServerOptions h = {
-        .address = o->address, .port = o->port, .tls = true, .handler = site_answer, .context = &l->site};
+    /* Half of the places: all machines may come through one load balancer, and it is not the only one. */
+    HttpServerOptions h = {.address = o->address,
+                           .port = o->port,
+                           .tls = true,
+                           .per_address = HTTP_SERVER_CONNECTIONS / 2,
+                           .handler = site_answer,
+                           .context = &l->site};
     int r = http_server_new(&h, &l->secure, e);
     if (r >= 0 && o->plain_port) {
         h.tls = false;

@@ -148,7 +148,9 @@ static HttpAnswer answer_config(Site *s, const HttpExchange *x, const char *path
     if (verdict != TOKEN_GOOD) {
         log_warning("%s refused for pool '%s': %s%s%s", http_exchange_peer(x), p->name,
                     token_verdict_text(verdict), *mark ? " " : "", mark);
-        return (HttpAnswer){.status = verdict == TOKEN_NONE || verdict == TOKEN_UNKNOWN ? 401 : 403};
+        if (verdict == TOKEN_NONE || verdict == TOKEN_UNKNOWN)
+            return (HttpAnswer){.status = 401, .authenticate = "Bearer"};
+        return (HttpAnswer){.status = 403};
     }
     IgnVersion version = accept_header_version(http_exchange_header(x, "Accept"));
     if (version == IGN_NONE) {

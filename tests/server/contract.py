@@ -61,6 +61,7 @@ def test_tokens(s):
     assert status('/config/worker', Authorization=f'Basic {good}') == 401
     assert status('/config/worker') == 401
     assert status('/config/worker?token=') == 401
+    assert s.ask('/config/worker')[1]['WWW-Authenticate'] == 'Bearer'
     assert status(f'/config/worker?token={good}x') == 401
     assert status(f'/config/worker?token={good[:-1]}') == 401
     assert status(f'/config/worker?token={TOKENS["master"]}') == 403

@@ -127,9 +127,10 @@ class Server:
         assert len(pids) == 1, pids
         return pids[0]
 
-    def connect(self, ca=None, timeout=20):
+    def connect(self, ca=None, timeout=20, source=None):
         context = ssl.create_default_context(cafile=str(ca or self.ca))
-        c = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=timeout, context=context)
+        c = http.client.HTTPSConnection('127.0.0.1', self.port, timeout=timeout, context=context,
+                                        source_address=source)
         c.connect()
         return c
 

@@ -1,6 +1,7 @@
 """What must not take it down, or let others wait: bytes that are no TLS, clients that say nothing, slow
 ones, long headers, files that break and change under it, signals."""
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import time
 
 from server import TOKENS, Server, file_of, main, make_certificate, put, token
 
-HELD = 1000
+HELD, PLACES = 1000, 4096
 
 
 def healthy(s, **how):
@@ -109,6 +110,28 @@ def test_slow_clients(s):
     for c in held:
         c.close()
     healthy(s)
+
+
+def test_one_address_does_not_take_all(s):
+    """Whoever holds all the connections that it can get leaves half of the places to others."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 3 * PLACES:
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    held = [socket.create_connection(('127.0.0.1', s.port), timeout=20) for _ in range(PLACES + 100)]
+    time.sleep(0.5)
+    c = s.connect(source=('127.0.0.2', 0))
+    healthy(s, connection=c)
+    c.close()
+    for c in held:
+        c.close()
+    end = time.monotonic() + 20
+    while True:
+        try:
+            return healthy(s)
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.1)
 
 
 def test_wrong_tokens(s):
