@@ -1,8 +1,8 @@
 /* gzip by ISA-L (four times zlib's speed, and inflating is what bounds a fetch), zstd by libzstd; each loaded
  * when a stream of its kind is first met, so that a provisioner whose config compresses nothing maps neither.
  * A stream is a series of members: after each the decoder starts again, and what is neither a member nor the
- * end is refused. Output goes to the sink in pieces of at most PIECE bytes; the total is limited, which stops
- * bombs. */
+ * end is refused. What is unpacked goes to the sink in pieces of at most PIECE bytes, what is plain as it
+ * came; the total is limited, which stops bombs. */
 #include "format/compress.h"
 
 #include <isa-l/igzip_lib.h>
@@ -41,8 +41,17 @@ struct Inflater {
             unsigned (*is_error)(size_t);
         } zstd;
     };
-    uint8_t out[PIECE];
+    const uint8_t *out; /* the piece to give */
+    uint8_t *buffer;    /* of a decoder that needs one */
 };
+
+static uint8_t *piece_begin(Inflater *i)
+{
+    if (!i->buffer && !(i->buffer = malloc(PIECE)))
+        abort();
+    i->out = i->buffer;
+    return i->buffer;
+}
 
 /* ---- gzip ---- */
 
@@ -73,7 +82,7 @@ static int gzip_step(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out,
     uint32_t chunk = *n > UINT32_MAX ? UINT32_MAX : (uint32_t)*n;
     s->next_in = (uint8_t *)*p;
     s->avail_in = chunk;
-    s->next_out = i->out;
+    s->next_out = piece_begin(i);
     s->avail_out = PIECE;
     int r = i->isal.inflate(s);
     *p += chunk - s->avail_in;
@@ -112,7 +121,7 @@ static void zstd_close(Inflater *i)
 static int zstd_step(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out, Error *e)
 {
     ZSTD_inBuffer in = {.src = *p, .size = *n};
-    ZSTD_outBuffer out = {.dst = i->out, .size = PIECE};
+    ZSTD_outBuffer out = {.dst = piece_begin(i), .size = PIECE};
     size_t r = i->zstd.decompress(i->state, &out, &in);
     if (i->zstd.is_error(r))
         return error_set(e, EBADMSG, "not a valid zstd stream");
@@ -139,10 +148,10 @@ static void none_close(Inflater *i)
 static int none_step(Inflater *i, const uint8_t **p, size_t *n, size_t *ret_out, Error *e)
 {
     (void)e;
-    *ret_out = *n < PIECE ? *n : PIECE;
-    memcpy(i->out, *p, *ret_out);
-    *p += *ret_out;
-    *n -= *ret_out;
+    i->out = *p;
+    *ret_out = *n;
+    *p += *n;
+    *n = 0;
     return 1;
 }
 
@@ -174,6 +183,7 @@ void inflater_free(Inflater *i)
     if (!i)
         return;
     i->decoder->close(i);
+    free(i->buffer);
     free(i);
 }
 
