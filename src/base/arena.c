@@ -3,6 +3,7 @@
 #include "base/arena.h"
 
 #include <stdalign.h>
+#include <stdint.h>
 #include <string.h>
 
 #define FIRST_BLOCK   ((size_t)4 << 10)
@@ -48,37 +49,47 @@ static Block *block_new(size_t size)
     return b;
 }
 
-void *arena_alloc(Arena *a, size_t size)
+/* Room of `size` bytes at a multiple of `align`. */
+static void *room(Arena *a, size_t size, size_t align)
 {
-    const size_t align = alignof(max_align_t);
-    size_t want = (size + align - 1) & ~(align - 1);
-    if (want < size)
+    if (size > SIZE_MAX - sizeof(Block))
         abort();
     Block *b = a->newest;
-    if (!b || b->size - b->used < want) {
-        if (b && want > a->next_size / 4) { /* large: its own block, behind the one that still has room */
-            Block *own = block_new(want);
+    size_t start = b ? (b->used + align - 1) & ~(align - 1) : 0;
+    if (!b || start > b->size || b->size - start < size) {
+        if (b && size > a->next_size / 4) { /* large: its own block, behind the one that still has room */
+            Block *own = block_new(size);
             own->next = b->next;
             b->next = own;
-            own->used = want;
-            a->used += want;
+            own->used = size;
+            a->used += size;
             return own->data;
         }
-        Block *fresh = block_new(want > a->next_size ? want : a->next_size);
+        Block *fresh = block_new(size > a->next_size ? size : a->next_size);
         fresh->next = b;
         a->newest = b = fresh;
+        start = 0;
         if (a->next_size < LARGEST_BLOCK)
             a->next_size *= 2;
     }
-    void *p = b->data + b->used;
-    b->used += want;
-    a->used += want;
-    return p;
+    a->used += start + size - b->used;
+    b->used = start + size;
+    return b->data + start;
 }
 
+/* An object's size is a multiple of its alignment, so the size tells how little will do. */
+void *arena_alloc(Arena *a, size_t size)
+{
+    const size_t most = alignof(max_align_t), multiple = size & -size;
+    return room(a, size, multiple && multiple < most ? multiple : most);
+}
+
+/* Characters need no alignment, and configs are made of short strings. */
 char *arena_memdup(Arena *a, const void *data, size_t size)
 {
-    char *p = arena_alloc(a, size + 1);
+    if (size == SIZE_MAX)
+        abort();
+    char *p = room(a, size + 1, 1);
     if (size)
         memcpy(p, data, size);
     return p;
@@ -98,7 +109,7 @@ char *arena_printf(Arena *a, const char *format, ...)
     va_end(ap);
     if (n < 0)
         abort();
-    char *p = arena_alloc(a, (size_t)n + 1);
+    char *p = room(a, (size_t)n + 1, 1);
     vsnprintf(p, (size_t)n + 1, format, again);
     va_end(again);
     return p;

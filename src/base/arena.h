@@ -1,7 +1,7 @@
 #pragma once
 /* Memory that lives and dies together: a parsed document, a config, a plan. Nothing in an arena is freed by
- * itself. Allocations are zeroed and aligned for any type; running out of memory aborts (the sizes that come
- * from input are bounded by the readers that call this). */
+ * itself. Allocations are zeroed and aligned for any type of their size; running out of memory aborts (the
+ * sizes that come from input are bounded by the readers that call this). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
