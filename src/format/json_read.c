@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "format/utf8.h"
 
+enum { KEYS_KEPT = 64 };       /* keys that are looked at before a new one is copied */
 enum { OBJECT_SCAN_MAX = 16 }; /* more keys than this are looked up in a map, so that no text is quadratic */
 
 typedef struct Reader {
@@ -23,6 +24,7 @@ typedef struct Reader {
     const char *counted;     /* in a wide line: up to here ... */
     uint32_t counted_column; /* ... this many columns were counted, so that no line is counted twice */
     Buf scratch;
+    const char *keys[KEYS_KEPT];
 } Reader;
 
 static uint32_t column_of(Reader *r, const char *p)
@@ -205,6 +207,29 @@ static int read_string(Reader *r, const char **ret, size_t *ret_len)
     return 0;
 }
 
+/* A config has the same few keys again and again: one copy of each is enough. */
+static int read_key(Reader *r, const char **ret)
+{
+    const char *start = r->p + 1, *quote = start;
+    unsigned hash = 0;
+    while (quote<r->end && * quote> ' ' && *quote != '"' && *quote != '\\')
+        hash = hash * 31 + (unsigned char)*quote++;
+    size_t len = (size_t)(quote - start);
+    const char **kept = &r->keys[hash % KEYS_KEPT];
+    if (quote < r->end && *quote == '"' && *kept && !strncmp(*kept, start, len) && !(*kept)[len]) {
+        r->p = quote + 1;
+        *ret = *kept;
+        return 0;
+    }
+    int k = read_string(r, ret, &len);
+    if (k < 0)
+        return k;
+    if (strlen(*ret) != len)
+        return fail(r, r->p, "a key may not hold a NUL character");
+    *kept = *ret;
+    return 0;
+}
+
 static size_t digits(const Reader *r, const char *p)
 {
     size_t n = 0;
@@ -343,14 +368,11 @@ static int read_member(Reader *r, Node *object, Map *keys)
     if (r->p >= r->end || *r->p != '"')
         return fail(r, r->p, "expected a key in double quotes, found %s", found(r, r->p, buf));
     Node *value = ARENA_NEW(r->arena, Node);
-    size_t len;
     value->key_line = r->line;
     value->key_column = column_of(r, r->p);
-    int k = read_string(r, &value->key, &len);
+    int k = read_key(r, &value->key);
     if (k < 0)
         return k;
-    if (strlen(value->key) != len)
-        return fail(r, r->p, "a key may not hold a NUL character");
     skip_space(r);
     if (r->p >= r->end || *r->p != ':')
         return fail(r, r->p, "expected ':' after a key, found %s", found(r, r->p, buf));
