@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -97,7 +98,7 @@ static int copy_program(int from, const char *source, int to, const char *name, 
     if (in < 0 || out < 0)
         return error_errno(e, -errno, "copying %s", source);
     for (;;) {
-        ssize_t n = copy_file_range(in, NULL, out, NULL, 1 << 30, 0);
+        ssize_t n = sendfile(out, in, NULL, 1 << 30);
         if (n <= 0)
             return n < 0 ? error_errno(e, -errno, "copying %s", source) : 0;
     }
