@@ -3,8 +3,8 @@
  * kind: one line on stderr, a hint where to look, EXIT_USAGE. */
 #include "base/command.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
-
 #include <stdint.h>
 #include <string.h>
 
@@ -130,7 +130,7 @@ static size_t distance(const char *a, const char *b)
 static void nearest(const char *word, const char *candidate, const char **best, size_t *best_distance)
 {
     size_t d = distance(word, candidate);
-    if (d < *best_distance && d <= 1 + strlen(candidate) / 3) {
+    if (d < *best_distance && d <= 1 + strlen(candidate) / 4) {
         *best = candidate;
         *best_distance = d;
     }
@@ -403,9 +403,33 @@ static int dispatch(Parse *p)
     return (p->verb ? p->verb->run : p->program->run)(p->n_words, p->words);
 }
 
+int command_flush(const char *name)
+{
+    bool failed = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) < 0)
+        failed = true;
+    if (!failed)
+        return 0;
+    fprintf(stderr, "%s: writing to standard output: %s\n", name,
+            errno ? strerror(errno) : "not all of it was taken");
+    clearerr(stdout);
+    return 1;
+}
+
+/* A closed descriptor of these three would be given to the next file that is opened, and what is printed
+ * would land in that file. Opened for the wrong direction, so that using one is still an error. */
+static void fill_standard_fds(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+            return;
+}
+
 int program_main(const Program *program, int argc, char **argv)
 {
     Parse p = {.program = program};
+    fill_standard_fds();
     snprintf(p.title, sizeof(p.title), "%s", program->name);
     if (argc > 1 && !strcmp(argv[1], "__complete"))
         return complete(&p, argc - 2, argv + 2);
@@ -417,5 +441,7 @@ int program_main(const Program *program, int argc, char **argv)
         print_usage(stderr, &p);
         return EXIT_USAGE;
     }
-    return parse_words(&p, argc, argv) < 0 ? EXIT_USAGE : dispatch(&p);
+    int code = parse_words(&p, argc, argv) < 0 ? EXIT_USAGE : dispatch(&p);
+    int flushed = command_flush(p.title);
+    return code ? code : flushed;
 }

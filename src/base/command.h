@@ -52,5 +52,9 @@ typedef struct Program {
 } Program;
 
 /* Parses, dispatches, returns the exit code; `--help` and `--version` are handled here (exit 0), usage errors
- * go to stderr with EXIT_USAGE. A hidden verb `__complete` feeds the shell completion. */
+ * go to stderr with EXIT_USAGE. What cannot be written to stdout makes exit 1 of exit 0. A hidden verb
+ * `__complete` feeds the shell completion. */
 int program_main(const Program *p, int argc, char **argv);
+/* Writes out what stdout still holds. 0, or 1 when anything that was printed did not arrive; then it is told
+ * once, with the name in front. For processes that end without program_main(). */
+int command_flush(const char *name);

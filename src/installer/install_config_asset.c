@@ -33,15 +33,15 @@ static const char *ask(Arena *a, const char *prompt, bool secret)
     size_t size = 0;
     bool hidden = secret && tcgetattr(STDIN_FILENO, &before) == 0;
 
-    fprintf(stderr, "? %s ", prompt);
-    if (hidden) {
+    if (hidden) { /* before the prompt: what is typed at it must neither show nor be thrown away */
         quiet = before;
         quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON); /* a pull secret is longer than a terminal's line */
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     }
+    fprintf(stderr, "? %s ", prompt);
     ssize_t n = getline(&line, &size, stdin);
     if (hidden) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
         fputc('\n', stderr);
     }
     if (n > 0 && line[n - 1] == '\n')

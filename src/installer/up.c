@@ -244,14 +244,17 @@ static void print_next(const Up *up)
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
     exe[n > 0 ? n : (ssize_t)strlen("basalt")] = '\0';
     printf("\n%zu machines in %.1f s. Try:\n", up->n_machines, now_seconds() - up->started);
-    static const char *const next[] = {"machine list", "machine shell worker-0", "machine log bootstrap",
-                                       "down"};
+    /* the end of the chain: the first worker, or the master when there is none */
+    const Machine *end = &up->machines[up->n_machines > 2 ? 2 : 1];
+    const char *look = arena_printf(up->arena, "machine shell %s", end->name);
+    const char *const next[] = {"machine list", look, "machine log bootstrap", "down"};
     for (size_t i = 0; i < ELEMENTS(next); i++)
         printf("  %s %s --state %s\n", exe, next[i], up->state);
 }
 
-static void end_processes(Arena *a, const char *state)
+void up_end(const char *state)
 {
+    _cleanup_arena_ Arena *a = arena_new();
     Machine *machines;
     size_t n;
     ProcessId holder;
@@ -287,15 +290,18 @@ int up_run(const UpOptions *o, Error *e)
         return error_errno(e, r < 0 ? r : -errno, "making %s", o->state);
     up.state = state;
     r = refuse_running(&up, e);
-    if (r >= 0 && (r = dir_make_all_at(AT_FDCWD, state, 0700)) < 0)
+    if (r < 0)
+        return r; /* what runs is not ours to end */
+    *o->begun = true;
+    if ((r = dir_make_all_at(AT_FDCWD, state, 0700)) < 0)
         return error_errno(e, r, "making %s", state);
-    if (r >= 0 && file_write_at(AT_FDCWD, arena_printf(arena, "%s/.basalt-up", state), "", 0,
-                                FILE_WRITE(.mode = 0600)) < 0)
+    if (file_write_at(AT_FDCWD, arena_printf(arena, "%s/.basalt-up", state), "", 0,
+                      FILE_WRITE(.mode = 0600)) < 0)
         r = error_set(e, EIO, "cannot write to %s", state);
     if (r >= 0)
         r = run_chain(&up, e);
     if (r < 0)
-        end_processes(arena, state);
+        up_end(state);
     else
         print_next(&up);
     return r < 0 ? r : 0;
@@ -312,7 +318,7 @@ int up_undo(const char *state, Error *e)
         return rmdir(state) == 0
                    ? 0
                    : error_set(e, ENOTEMPTY, "%s was not made by basalt up; it stays as it is", state);
-    end_processes(a, state);
+    up_end(state);
     int r = tree_remove_at(AT_FDCWD, state);
     return r < 0 ? error_errno(e, r, "removing %s", state) : 1;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/command.h"
+#include "installer/guard.h"
 #include "installer/up.h"
 #include "installer/verbs.h"
 
@@ -28,6 +29,29 @@ const Option down_options[] = {
     {0},
 };
 
+static int bring_up(void *context, bool *begun)
+{
+    UpOptions *o = context;
+    Error e = ERROR_INIT;
+    o->begun = begun;
+    if (up_run(o, &e) < 0) {
+        fprintf(stderr, "basalt up: %s\n", e.text);
+        return 1;
+    }
+    return command_flush("basalt up");
+}
+
+static void take_down(void *context, int signal)
+{
+    const UpOptions *o = context;
+    up_end(o->state);
+    fprintf(
+        stderr,
+        "\nbasalt up: interrupted (%s): all that was started is ended. The logs stay in %s; to remove them: "
+        "basalt down --state %s\n",
+        strsignal(signal), o->state, o->state);
+}
+
 int verb_up(int argc, char **argv)
 {
     (void)argc;
@@ -36,13 +60,9 @@ int verb_up(int argc, char **argv)
         fprintf(stderr, "basalt up: at most %d workers\n", WORKERS_MAX);
         return EXIT_USAGE;
     }
-    Error e = ERROR_INIT;
     UpOptions o = {
         .state = opt.state, .install_config = opt.config, .workers = opt.workers, .json = opt.json};
-    if (up_run(&o, &e) >= 0)
-        return 0;
-    fprintf(stderr, "basalt up: %s\n", e.text);
-    return 1;
+    return guard_run(&(GuardedWork){.work = bring_up, .undo = take_down, .context = &o});
 }
 
 int verb_down(int argc, char **argv)

@@ -69,6 +69,8 @@ class Up(unittest.TestCase):
         again = self.up()
         self.assertEqual(again.returncode, 1)
         self.assertIn("basalt down", again.stderr)
+        listed = json.loads(self.basalt("machine", "list", "--json", "--state", self.state).stdout)
+        self.assertEqual({m["state"] for m in listed}, {"running"}) # the refused one did not end them
         self.assertEqual(self.basalt("down", "--state", self.state).returncode, 0)
         self.assert_nothing_left()
 
@@ -108,6 +110,24 @@ class Up(unittest.TestCase):
             run.wait()
             down = self.basalt("down", "--state", self.state)
             self.assertEqual(down.returncode, 0, down.stderr)
+            self.assert_nothing_left()
+
+    def test_interrupted(self):
+        for number, after in ((signal.SIGINT, 0), (signal.SIGTERM, 2), (signal.SIGHUP, 4)):
+            run = subprocess.Popen([BASALT, "up", "--state", self.state, "--json"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+            for _ in range(after): # so many steps are done
+                run.stdout.readline()
+            time.sleep(0.05)
+            run.send_signal(number)
+            _, errors = run.communicate(timeout=60)
+            self.assertEqual(run.returncode, 128 + number, errors)
+            if after:
+                self.assertIn(f"basalt down --state {self.state}", errors)
+            listed = json.loads(self.basalt("machine", "list", "--json", "--state", self.state).stdout)
+            self.assertNotIn("running", {m["state"] for m in listed})
+            self.assertEqual(processes_naming(self.state), [])
+            self.assertEqual(self.basalt("down", "--state", self.state).returncode, 0)
             self.assert_nothing_left()
 
     def test_failed_config_leaves_no_machine(self):
