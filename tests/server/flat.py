@@ -1,13 +1,14 @@
-"""A hundred thousand requests, of every kind, over connections that stay and ones that do not: the listening
-process has as many descriptors as before, and as much memory, or nearly so."""
+"""Nothing grows. A hundred thousand requests, of every kind, over connections that stay and ones that do not: the listening
+process has as many descriptors as before, and as much memory, or nearly so. The same for new certificates and configs."""
 import os
 import pathlib
+import signal
 import threading
 import time
 
-from server import PROGRAM, TOKENS, Server
+from server import PROGRAM, TOKENS, Server, make_certificate, put
 
-REQUESTS, THREADS, BATCH = 100_000, 4, 50
+REQUESTS, THREADS, BATCH, RELOADS = 100_000, 4, 50, 200
 KINDS = [f'/config/worker?token={TOKENS["worker"]}', '/healthz', '/config/worker?token=wrong', '/config/nobody',
          f'/config/master?token={TOKENS["master"]}']
 
@@ -77,17 +78,46 @@ def settle(s, pid, before):
         time.sleep(0.1)
 
 
-with Server() as s:
-    pid = s.child()
+def measure(s, pid, before, kib, what):
+    settle(s, pid, before)
+    after, kib_after = descriptors(pid), memory(pid)
+    print(f'{what}; descriptors {before} to {after}; {kib} to {kib_after} KiB', flush=True)
+    assert after <= before, (before, after)
+    # A sanitizer keeps what was freed for a while.
+    assert kib_after <= kib + 1024 or b'__asan_init' in pathlib.Path(PROGRAM).read_bytes(), (kib, kib_after)
+
+
+def many_requests(s, pid):
     before = descriptors(pid)
     run(s, 4000)  # warm
     settle(s, pid, before)
     kib, start = memory(pid), time.monotonic()
     run(s, REQUESTS)
-    took = time.monotonic() - start
+    measure(s, pid, before, kib, f'{REQUESTS} requests in {time.monotonic() - start:.1f} s')
+
+
+def reload(s, pairs, count):
+    for i in range(count):
+        cert, key = pairs[i % 2]
+        done = s.log().count('with a new certificate')
+        put(s.dir / 'tls.key', key.read_text())
+        put(s.dir / 'tls.crt', cert.read_text())
+        s.put_config('worker', 'rendered-worker', f'data:,{i}')
+        os.kill(s.process.pid, signal.SIGHUP)
+        s.wait_log('with a new certificate', done + 1)
+        s.ca = cert
+        s.config()
+
+
+def many_certificates(s, pid):
+    pairs, before = [make_certificate(s.dir, name) for name in ('even', 'odd')], descriptors(pid)
+    reload(s, pairs, 10)
     settle(s, pid, before)
-    after, kib_after = descriptors(pid), memory(pid)
-    print(f'{REQUESTS} requests in {took:.1f} s; descriptors {before} to {after}; {kib} to {kib_after} KiB')
-    assert after <= before, (before, after)
-    # A sanitizer keeps what was freed for a while.
-    assert kib_after <= kib + 1024 or b'__asan_init' in pathlib.Path(PROGRAM).read_bytes(), (kib, kib_after)
+    kib = memory(pid)
+    reload(s, pairs, RELOADS)
+    measure(s, pid, before, kib, f'{RELOADS} certificates')
+
+
+with Server() as s:
+    many_requests(s, s.child())
+    many_certificates(s, s.child())
