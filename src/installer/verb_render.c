@@ -1,5 +1,6 @@
 /* `basalt render`: MachineConfigs in, what a pool's machines are to be out. Reads every YAML and JSON file of
- * the directories (files may be named too), takes the MachineConfigs and pools among the documents, reports
+ * the directories (files may be named too), takes the MachineConfigs and pools among the documents, and those
+ * that a bootstrap.ign carries for the bootstrap machine, which renders the same from the same; reports
  * all findings of all files, and prints the rendered object, or the Ignition config that a machine would get,
  * or who says what about a path. With --bootstrap it writes the directory that machine-config-server reads in
  * bootstrap mode, every pool that was declared, each file whole. Order: read everything, parse everything,
@@ -10,12 +11,14 @@
 
 #include "base/command.h"
 #include "base/file.h"
+#include "format/data_url.h"
 #include "format/json.h"
 #include "format/yaml.h"
 #include "ignition/parse.h"
 #include "installer/verbs.h"
 #include "machineconfig/rendered_config.h"
 
+#define CARRIED_DIR "/opt/openshift/" /* where a bootstrap.ign puts what the cluster is made of */
 enum { DOCUMENT_SIZE_MAX = 16 << 20 };
 
 static struct {
@@ -62,7 +65,7 @@ static void *grow(void *items, size_t n, size_t *size)
     return items;
 }
 
-static void take_document(Inputs *in, const Node *document)
+static void take_object(Inputs *in, const Node *document)
 {
     MachineConfig *mc;
     MachineConfigPool *pool;
@@ -79,30 +82,66 @@ static void take_document(Inputs *in, const Node *document)
     }
 }
 
+/* All documents of a text; what is wrong with it is in the report. NULL: not readable. */
+static Node *read_documents(Inputs *in, const char *name, const Buf *text)
+{
+    Source *source = ARENA_NEW(in->arena, Source);
+    *source = (Source){.name = arena_strdup(in->arena, name),
+                       .text = arena_memdup(in->arena, text->data ? text->data : "", text->len),
+                       .len = text->len};
+    Node *documents;
+    Severity duplicates = opt.lenient ? SEVERITY_WARNING : SEVERITY_ERROR;
+    return yaml_read_all(in->arena, source, duplicates, &documents, &in->report) < 0 ? NULL : documents;
+}
+
+static bool names_document(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
+}
+
+static void take_carried(Inputs *in, const char *name, const Node *config)
+{
+    const Node *files = node_get_path(config, "storage.files");
+    if (!files || files->kind != NODE_ARRAY)
+        return;
+    NODE_EACH(file, files)
+    {
+        _cleanup_buf_ Buf text = BUF_INIT;
+        const char *path = node_string(node_get(file, "path")),
+                   *url = node_string(node_get_path(file, "contents.source"));
+        if (!path || !url || strncmp(path, CARRIED_DIR, strlen(CARRIED_DIR)) || !names_document(path) ||
+            data_url_decode(url, &text, NULL) < 0)
+            continue;
+        const Node *documents = read_documents(in, arena_printf(in->arena, "%s:%s", name, path), &text);
+        if (documents)
+            NODE_EACH(document, documents)
+        take_object(in, document);
+    }
+}
+
 static int take_file(Inputs *in, const char *path, Error *e)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
     int r = file_read_at(AT_FDCWD, path, DOCUMENT_SIZE_MAX, &text, e);
     if (r < 0)
         return r;
-    Source *source = ARENA_NEW(in->arena, Source);
-    *source = (Source){.name = arena_strdup(in->arena, path),
-                       .text = arena_memdup(in->arena, text.data, text.len),
-                       .len = text.len};
-    Node *documents;
-    Severity duplicates = opt.lenient ? SEVERITY_WARNING : SEVERITY_ERROR;
-    if (yaml_read_all(in->arena, source, duplicates, &documents, &in->report) < 0)
-        return 0; /* the findings are in the report */
+    const Node *documents = read_documents(in, path, &text);
+    if (!documents)
+        return 0;
     NODE_EACH(document, documents)
-    take_document(in, document);
+    {
+        if (node_get(document, "ignition"))
+            take_carried(in, path, document);
+        else
+            take_object(in, document);
+    }
     return 0;
 }
 
 static int is_document(const struct dirent *d)
 {
-    const char *dot = strrchr(d->d_name, '.');
-    return d->d_name[0] != '.' && dot &&
-           (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
+    return d->d_name[0] != '.' && names_document(d->d_name);
 }
 
 static int take_path(Inputs *in, const char *path, Error *e)
@@ -271,6 +310,11 @@ static int run(Inputs *in, int argc, char **argv, Error *e)
     }
     if (in->report.errors)
         return 0;
+    if (!in->n_configs)
+        return error_set(
+            e, ENOENT,
+            "there is no MachineConfig in what was named; name files or directories with some, or "
+            "a bootstrap.ign");
     return opt.bootstrap ? render_bootstrap(in, e) : render_one(in);
 }
 
