@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "format/characters.h"
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /* ---- base64 ---- */
@@ -221,39 +223,18 @@ static int skip_header(const char **pos, bool *base64, Error *e)
 
 /* ---- percent-encoding ---- */
 
-/* Characters looked at together: a property is 0xff where it holds. */
-typedef uint8_t Characters __attribute__((vector_size(16)));
-
-static inline Characters within(Characters c, uint8_t first, uint8_t last)
-{
-    return (Characters)((c - first) <= (uint8_t)(last - first));
-}
-
 static inline Characters is_hex(Characters c)
 {
-    return within(c, '0', '9') | within(c | 32, 'a', 'f');
+    return characters_within(c, '0', '9') | characters_within(c | 32, 'a', 'f');
 }
 
 /* What a URL's data may have: all that prints but <>#"{}|\^[]` and space. Bytes past ASCII are taken, where
  * that parser wants them escaped: what they mean is clear. */
 static inline Characters is_data(Characters c)
 {
-    return within(c, '!', '!') | within(c, '$', ';') | within(c, '=', '=') | within(c, '?', 'Z') |
-           within(c, '_', '_') | within(c, 'a', 'z') | within(c, '~', '~') | within(c, 0x80, 0xff);
-}
-
-static inline Characters characters_load(const char *p)
-{
-    Characters c;
-    memcpy(&c, p, sizeof(c));
-    return c;
-}
-
-static bool is_any(Characters c)
-{
-    uint64_t halves[2];
-    memcpy(halves, &c, sizeof(c));
-    return (halves[0] | halves[1]) != 0;
+    return characters_within(c, '!', '!') | characters_within(c, '$', ';') | characters_within(c, '=', '=') |
+           characters_within(c, '?', 'Z') | characters_within(c, '_', '_') | characters_within(c, 'a', 'z') |
+           characters_within(c, '~', '~') | characters_within(c, 0x80, 0xff);
 }
 
 /* The first escape that is none. */
@@ -279,11 +260,12 @@ static int percent_check(const char *text, size_t n, Error *e)
         }
         Characters c = characters_load(p);
         no_data |= ~is_data(c);
-        broken |= within(c, '%', '%') & ~(is_hex(characters_load(p + 1)) & is_hex(characters_load(p + 2)));
+        broken |= characters_within(c, '%', '%') &
+                  ~(is_hex(characters_load(p + 1)) & is_hex(characters_load(p + 2)));
     }
-    if (is_any(no_data))
+    if (characters_any(no_data))
         return error_set(e, EINVAL, "invalid data character");
-    return is_any(broken) ? escape_explain(text, e) : 0;
+    return characters_any(broken) ? escape_explain(text, e) : 0;
 }
 
 static inline uint8_t hex_value(uint8_t digit)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "format/characters.h"
 #include "format/utf8.h"
 
 enum { KEYS_KEPT = 64 };       /* keys that are looked at before a new one is copied */
@@ -143,16 +144,10 @@ static int read_escape(Reader *r)
     return read_unicode(r);
 }
 
-typedef uint8_t Characters __attribute__((vector_size(16)));
-
 static bool all_plain(const char *p)
 {
-    Characters c;
-    uint64_t halves[2];
-    memcpy(&c, p, sizeof(c));
-    c = (Characters)(c == '"') | (Characters)(c == '\\') | (Characters)(c < 0x20) | (Characters)(c >= 0x80);
-    memcpy(halves, &c, sizeof(c));
-    return !(halves[0] | halves[1]);
+    Characters c = characters_load(p);
+    return !characters_any(characters_json_special(c) | characters_within(c, 0x80, 0xff));
 }
 
 /* Runs of plain characters are taken whole; most strings are one run and are copied once. */

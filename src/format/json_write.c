@@ -1,6 +1,7 @@
 /* Writing JSON: keys in the order of the tree, the shortest escapes, no HTML escapes. */
 #include <string.h>
 
+#include "format/characters.h"
 #include "format/node.h"
 
 static void write_string(const char *s, size_t n, Buf *out)
@@ -9,6 +10,9 @@ static void write_string(const char *s, size_t n, Buf *out)
     buf_add_char(out, '"');
     for (size_t i = 0, run = 0; i <= n; i = run + 1) {
         run = i;
+        while (n - run >= sizeof(Characters) &&
+               !characters_any(characters_json_special(characters_load(s + run))))
+            run += sizeof(Characters);
         while (run < n && (unsigned char)s[run] >= 0x20 && s[run] != '"' && s[run] != '\\')
             run++;
         buf_add(out, s + i, run - i);
