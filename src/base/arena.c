@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #define FIRST_BLOCK   ((size_t)4 << 10)
 #define LARGEST_BLOCK ((size_t)256 << 10)
 
@@ -46,6 +48,8 @@ static Block *block_new(size_t size)
     if (!b)
         abort();
     b->size = size;
+    if (size >= LARGEST_BLOCK) /* soon full: all its pages at once, instead of a fault for each */
+        memory_populate(b, sizeof(Block) + size);
     return b;
 }
 

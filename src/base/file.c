@@ -14,8 +14,12 @@
 #include <sys/random.h>
 #include <sys/syscall.h>
 
+#include "base/memory.h"
+
 /* How deep tree_remove_at() holds descriptors; what lies deeper is moved up first. */
 #define REMOVE_DEPTH 64
+
+enum { POPULATE_MIN = 256 << 10 }; /* smaller files come page by page */
 
 int file_read_fd(int fd, size_t max, Buf *ret)
 {
@@ -30,6 +34,8 @@ int file_read_fd(int fd, size_t max, Buf *ret)
         else if (lseek(fd, 0, SEEK_CUR) == 0)
             return -EFBIG;
     }
+    if (step > POPULATE_MIN)
+        memory_populate(buf_reserve(ret, step), step);
     for (;;) {
         size_t have = ret->len - before;
         size_t want = step < max - have + 1 ? step : max - have + 1;
