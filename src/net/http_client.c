@@ -102,6 +102,11 @@ static size_t take_body(char *data, size_t one, size_t n, void *context)
     return t->sink_result < 0 ? 0 : one * n;
 }
 
+static bool is_cancelled(const Transfer *t)
+{
+    return t->options->cancelled && t->options->cancelled(t->options->context);
+}
+
 static int check_time(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
     (void)a;
@@ -111,6 +116,8 @@ static int check_time(void *context, curl_off_t a, curl_off_t b, curl_off_t c, c
     Transfer *t = context;
     curl_off_t sent_us = 0; /* from the start to the moment when the request goes out */
     int64_t wait = t->options->response_headers_ms ? t->options->response_headers_ms : HEADERS_MS;
+    if (is_cancelled(t))
+        return 1;
     if (t->head.whole || wait < 0)
         return 0;
     t->curl->getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
@@ -268,6 +275,10 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
             error_errno(e, t->sink_result, "taking the answer");
         return OUTCOME_FAILED;
     }
+    if (is_cancelled(t)) {
+        error_set(e, ECANCELED, "it is no longer wanted");
+        return OUTCOME_FAILED;
+    }
     if (t->headers_late) {
         error_set(e, ETIMEDOUT, "the server did not answer in time");
         return OUTCOME_AGAIN;
@@ -349,6 +360,14 @@ static bool may_try_again(const Transfer *t, unsigned attempt, int64_t pause)
            (!t->deadline || now_ms() + pause < t->deadline);
 }
 
+/* In pieces, when somebody may lose interest. */
+static void sleep_ms(const Transfer *t, int64_t ms)
+{
+    const int64_t piece = t->options->cancelled ? PAUSE_FIRST_MS : ms;
+    for (; ms > 0 && !is_cancelled(t); ms -= piece)
+        nanosleep(&(struct timespec){.tv_sec = piece / 1000, .tv_nsec = piece % 1000 * 1000000}, NULL);
+}
+
 static int run(Transfer *t, HttpResponse *ret, Error *e)
 {
     char shown[512];
@@ -367,7 +386,7 @@ static int run(Transfer *t, HttpResponse *ret, Error *e)
             return error_set(e, why.code, "%s %s: %s", t->request->head ? "HEAD" : "GET", shown, why.text);
         if (t->options->retrying)
             t->options->retrying(t->options->context, attempt + 1, shown, why.text);
-        nanosleep(&(struct timespec){.tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000}, NULL);
+        sleep_ms(t, pause);
         pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
     }
 }

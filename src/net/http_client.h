@@ -25,6 +25,9 @@ typedef struct HttpOptions {
     unsigned attempts;           /* 0: no limit */
     /* Told before each try after the first; may be NULL. */
     void (*retrying)(void *context, unsigned attempt, const char *url, const char *why);
+    /* Asked about once a second, from the thread that called: true ends the work with -ECANCELED. May be
+     * NULL. */
+    bool (*cancelled)(void *context);
     void *context;
 } HttpOptions;
 

@@ -11,11 +11,13 @@
 #include "format/data_url.h"
 #include "ignition/merge.h"
 #include "provision/config_text.h"
+#include "provision/fetch_pool.h"
 
 typedef struct Chain {
     Arena *arena;
     Fetcher *fetcher;
     State *state;
+    FetchPool *pool; /* of the siblings in hand */
     unsigned total;
     bool merged;
 } Chain;
@@ -73,7 +75,7 @@ static int child_fetch(Chain *c, const Link *up, const IgnResource *r, IgnConfig
 
     k = link_check(c, up, r->source, e);
     if (k >= 0)
-        k = resource_fetch_buf(c->fetcher, r, CONFIG_CHAIN_SIZE_MAX, &text, e);
+        k = fetch_pool_buf(c->pool, c->fetcher, r, CONFIG_CHAIN_SIZE_MAX, &text, e);
     if (k >= 0) {
         c->total++;
         log_debug("fetched referenced config from %s, %zu bytes", name, text.len);
@@ -119,6 +121,39 @@ static int merge(Chain *c, const Link *up, const IgnResource *r, IgnConfig **sum
     return 0;
 }
 
+/* Siblings are fetched at the same time, by the settings of now; should one of them change those, the ones
+ * behind it are fetched anew. Nothing is fetched ahead that may turn out to be one too many, or to lead back
+ * to where it came from: of that the ordinary way has to tell. */
+static FetchPool *siblings_pool(const Chain *c, const Link *link, const IgnList *merge)
+{
+    const IgnResource **list = ARENA_ARRAY(c->arena, const IgnResource *, merge->n + 1);
+    size_t n = 0;
+
+    if (!fetch_pool_idle(c->pool) || c->total + merge->n > CONFIG_CHAIN_TOTAL_MAX)
+        return NULL;
+    IGN_EACH(const IgnResource, r, *merge)
+    {
+        if (!r->source || link_check(c, link, r->source, NULL) < 0)
+            break;
+        list[n++] = r;
+    }
+    return fetch_pool_new(
+        &(FetchPoolOptions){.fetcher = c->fetcher, .dirfd = -EBADF, .max = CONFIG_CHAIN_SIZE_MAX}, list, n);
+}
+
+static int merge_all(Chain *c, const Link *link, const IgnList *refs, IgnConfig **sum, Error *e)
+{
+    IGN_EACH(const IgnResource, r, *refs)
+    {
+        if (!r->source)
+            return error_set(e, EINVAL, "invalid referenced config: source is required");
+        int k = merge(c, link, r, sum, e);
+        if (k < 0)
+            return k;
+    }
+    return 0;
+}
+
 static int render(Chain *c, const Link *link, IgnConfig *config, IgnConfig **ret, Error *e)
 {
     const IgnChain *refs = &config->ignition.config;
@@ -126,14 +161,14 @@ static int render(Chain *c, const Link *link, IgnConfig *config, IgnConfig **ret
 
     if (refs->replace.source)
         return replace(c, link, &refs->replace, ret, e);
-    IGN_EACH(const IgnResource, r, refs->merge)
-    {
-        if (!r->source)
-            return error_set(e, EINVAL, "invalid referenced config: source is required");
-        int k = merge(c, link, r, &sum, e);
-        if (k < 0)
-            return k;
-    }
+    FetchPool *outer = c->pool, *own = siblings_pool(c, link, &refs->merge);
+    if (own)
+        c->pool = own;
+    int k = merge_all(c, link, &refs->merge, &sum, e);
+    c->pool = outer;
+    fetch_pool_free(own);
+    if (k < 0)
+        return k;
     *ret = sum;
     return 0;
 }

@@ -19,6 +19,12 @@ bool source_needs_net(const char *source);
 int fetcher_set_total_timeout(Fetcher *f, int64_t ns, Error *e);
 /* What this config says from now on. Fetches its authorities; without any the ones of before stay. */
 int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e);
+/* One with the settings of now, for another thread; it may fetch and be asked, nothing else, and `f` must
+ * outlive it. fetcher_cancel() on it ends what it is fetching with -ECANCELED, soon. */
+Fetcher *fetcher_snapshot(const Fetcher *f);
+bool fetcher_same_settings(const Fetcher *a, const Fetcher *b);
+void fetcher_cancel(Fetcher *snapshot);
+
 /* Each authority as a data: URL, so that later stages need no network to trust a server. `list` is replaced.
  */
 int fetcher_inline_authorities(Fetcher *f, Arena *a, IgnList *list, Error *e);

@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/map.h"
+#include "provision/fetch_pool.h"
 #include "provision/users.h"
 
 typedef struct Device {
@@ -36,6 +37,7 @@ struct FilesApply {
     Device *devices;
     size_t n_devices;
     bool no_tmpfile; /* this directory's filesystem has none */
+    FetchPool *pool; /* of the operations in hand; NULL: each is fetched when its turn comes */
 };
 
 /* Where an operation works, and as what. */
@@ -61,6 +63,7 @@ void files_apply_free(FilesApply *a)
 {
     if (!a)
         return;
+    fetch_pool_free(a->pool);
     closep(&a->dirfd);
     for (size_t i = 0; i < a->n_devices; i++)
         close(a->devices[i].fd);
@@ -246,13 +249,13 @@ static int contents_write(FilesApply *a, const FilesOp *op, int fd, bool appende
     if (r < 0)
         return r;
     if (!appended_only && f->contents.source &&
-        (r = resource_fetch_fd(a->o.fetcher, &f->contents, fd, e)) < 0)
+        (r = fetch_pool_fd(a->pool, a->o.fetcher, &f->contents, fd, e)) < 0)
         return r;
     if (op->text && (r = file_write_fd(fd, op->text, op->text_len)) < 0)
         return error_errno(e, r, "writing");
     IGN_EACH(IgnResource, part, f->append)
     {
-        r = resource_fetch_fd(a->o.fetcher, part, fd, e);
+        r = fetch_pool_fd(a->pool, a->o.fetcher, part, fd, e);
         if (r < 0)
             return r;
     }
@@ -645,14 +648,52 @@ static int op_failed(const FilesOp *op, int r, Error *e)
                                         : r;
 }
 
+static size_t remote_note(const IgnResource **list, size_t n, const IgnResource *r)
+{
+    if (!source_needs_net(r->source))
+        return n;
+    if (list)
+        list[n] = r;
+    return n + 1;
+}
+
+/* The remote sources of the operations in the order in which they will be asked for; NULL list: how many. */
+static size_t remote_list(const FilesPlan *p, size_t from, size_t to, const IgnResource **list)
+{
+    size_t n = 0;
+    for (size_t i = from; i < to; i++) {
+        if (p->ops[i].kind != FILES_FILE)
+            continue;
+        const IgnFile *f = (const IgnFile *)p->ops[i].node;
+        n = remote_note(list, n, &f->contents);
+        IGN_EACH(IgnResource, part, f->append)
+        {
+            n = remote_note(list, n, part);
+        }
+    }
+    return n;
+}
+
+static FetchPool *pool_make(FilesApply *a, const FilesPlan *p, size_t from, size_t to)
+{
+    size_t n = remote_list(p, from, to, NULL);
+    if (n < 2)
+        return NULL;
+    const IgnResource **list = ARENA_ARRAY(a->o.arena, const IgnResource *, n);
+    remote_list(p, from, to, list);
+    return fetch_pool_new(&(FetchPoolOptions){.fetcher = a->o.fetcher, .dirfd = a->o.root}, list, n);
+}
+
 int files_apply_run(FilesApply *a, const FilesPlan *p, size_t from, size_t to, Error *e)
 {
     int r = 0;
+    a->pool = pool_make(a, p, from, to);
     for (size_t i = from; i < to && r >= 0; i++) {
         r = op_apply(a, &p->ops[i], e);
         if (r < 0)
             op_failed(&p->ops[i], r, e);
     }
+    fetch_pool_free(TAKE_PTR(a->pool));
     parent_forget(a); /* `dir` is the plan's */
     return r;
 }

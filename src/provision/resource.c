@@ -26,6 +26,7 @@ struct Fetcher {
     Authority *authorities;
     size_t n_authorities;
     Buf bundle; /* those of the config in force, one after the other */
+    atomic_bool cancelled;
 };
 
 int fetcher_new(Fetcher **ret, Error *e)
@@ -50,6 +51,53 @@ void fetcher_free(Fetcher *f)
     buf_done(&f->bundle);
     arena_free(f->arena);
     free(f);
+}
+
+Fetcher *fetcher_snapshot(const Fetcher *f)
+{
+    Fetcher *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        abort();
+    s->offline = f->offline;
+    s->http = f->http;
+    if (f->bundle.data) {
+        buf_add(&s->bundle, f->bundle.data, f->bundle.len);
+        s->http.authorities = s->bundle.data;
+    }
+    s->http.cancelled = &s->cancelled;
+    return s;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_list(const char *const *a, const char *const *b)
+{
+    size_t i = 0;
+
+    if (!a || !b)
+        return (!a || !*a) && (!b || !*b);
+    while (a[i] && same_text(a[i], b[i]))
+        i++;
+    return !a[i] && !b[i];
+}
+
+bool fetcher_same_settings(const Fetcher *a, const Fetcher *b)
+{
+    const ResourceHttp *x = &a->http, *y = &b->http;
+
+    return a->offline == b->offline && x->response_headers_ms == y->response_headers_ms &&
+           x->total_ms == y->total_ms && same_text(x->http_proxy, y->http_proxy) &&
+           same_text(x->https_proxy, y->https_proxy) && same_list(x->no_proxy, y->no_proxy) &&
+           same_text(x->authorities, y->authorities);
+}
+
+void fetcher_cancel(Fetcher *snapshot)
+{
+    atomic_store(&snapshot->cancelled, true);
 }
 
 void fetcher_set_offline(Fetcher *f, bool offline)

@@ -32,6 +32,12 @@ static int restart(void *context)
     return content_restart(g->content, &g->failure);
 }
 
+static bool cancelled(void *context)
+{
+    const atomic_bool *flag = context;
+    return atomic_load(flag);
+}
+
 static void attempt_log(const char *url, unsigned attempt)
 {
     char shown[1024];
@@ -80,6 +86,8 @@ int resource_http_get(const ResourceHttp *h, const IgnResource *r, Content *c, E
         .response_headers_ms = h->response_headers_ms,
         .total_ms = h->total_ms,
         .retrying = retrying,
+        .cancelled = h->cancelled ? cancelled : NULL,
+        .context = (void *)h->cancelled,
     };
     const HttpRequest request = {
         .url = r->source,

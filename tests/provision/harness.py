@@ -33,6 +33,7 @@ class Server:
     def __init__(self, tls=False):
         self.answers, self.requests, self.lock = {}, [], threading.Lock()
         self.release = threading.Event()
+        self.active = self.peak = 0  # answers at the same time, and the most that there were
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,8 +51,12 @@ class Server:
                     if answer.fail_first > 0:
                         answer.fail_first -= 1
                         status = 503
+                    outer.active += 1
+                    outer.peak = max(outer.peak, outer.active)
                 if answer.delay:
                     outer.release.wait(answer.delay)
+                with outer.lock:
+                    outer.active -= 1
                 body = answer.body if status == answer.status else b""
                 self.send_response(status)
                 for name, value in answer.headers.items():
@@ -63,7 +68,10 @@ class Server:
                 except OSError:
                     pass
 
-        self.httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Listener(http.server.ThreadingHTTPServer):
+            request_queue_size = 64
+
+        self.httpd = Listener(("127.0.0.1", 0), Handler)
         self.httpd.daemon_threads = True
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
