@@ -341,6 +341,13 @@ static void complete_options(const Option *o)
         printf("--%s\n", o->name);
 }
 
+static void complete_words(const char *list)
+{
+    size_t n;
+    for (const char *word; (word = next_choice(&list, &n));)
+        printf("%.*s\n", (int)n, word);
+}
+
 static const Option *waits_for_value(const Parse *p, const char *word)
 {
     if (word[0] != '-' || strchr(word, '='))
@@ -366,24 +373,19 @@ static int complete(Parse *p, int argc, char **argv)
             }
     }
     const Option *o = argc > 1 ? waits_for_value(p, argv[argc - 2]) : NULL;
-    if (o && o->kind == OPTION_CHOICE) {
-        const char *list = o->choices;
-        size_t n;
-        for (const char *c; (c = next_choice(&list, &n));) {
-            fwrite(c, 1, n, stdout);
-            putchar('\n');
-        }
-        return 0;
-    }
     const Verb *sub = p->verb ? p->verb->verbs : p->program->verbs;
-    if (!o && last[0] == '-') {
+    if (o && o->kind == OPTION_CHOICE)
+        complete_words(o->choices);
+    else if (!o && last[0] == '-') {
         complete_options(p->verb ? p->verb->options : NULL);
         complete_options(p->program->options);
         puts("--help");
     } else if (!o && sub)
         for (; sub->name; sub++)
             puts(sub->name);
-    else
+    else if (!o && p->verb && p->verb->words)
+        complete_words(p->verb->words);
+    else if (o || !p->verb || p->verb->max_args)
         puts("@file");
     return 0;
 }

@@ -39,6 +39,7 @@ typedef struct Verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb; returns the exit code */
     const struct Verb *verbs;          /* a verb of verbs, such as `create`; run is then NULL */
     unsigned min_args, max_args;       /* positional arguments after the verb; max 0 with min 0: none */
+    const char *words;                 /* what completion offers as first of them, separated by spaces */
 } Verb;                                /* tables end with a NULL name */
 
 typedef struct Program {

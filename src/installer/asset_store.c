@@ -46,6 +46,12 @@ const InstallerOptions *asset_store_options(const AssetStore *s)
     return s->options;
 }
 
+const char *asset_store_path(AssetStore *s, const char *path)
+{
+    const char *dir = s->options->dir;
+    return strcmp(dir, ".") == 0 ? path : arena_printf(s->arena, "%s/%s", dir, path);
+}
+
 static Entry *entry_of(AssetStore *s, const char *name)
 {
     for (size_t i = 0; i < asset_count(); i++)
@@ -86,7 +92,10 @@ int asset_store_config(AssetStore *s, const InstallConfig **ret, Error *e)
         const AssetFile *f = asset_store_file(s, "Install Config", "install-config.yaml");
         Source *source = ARENA_NEW(s->arena, Source);
         InstallConfig *config;
-        *source = (Source){.name = "install-config.yaml", .text = f->data, .len = f->len, .secret = true};
+        *source = (Source){.name = asset_store_path(s, "install-config.yaml"),
+                           .text = f->data,
+                           .len = f->len,
+                           .secret = true};
         int n = install_config_read(s->arena, source, s->options->lenient ? SEVERITY_WARNING : SEVERITY_ERROR,
                                     &config, &r);
         if (r.n) {
@@ -177,8 +186,11 @@ static int disk_read_dir(AssetStore *s, Entry *entry, const char *dir, Error *e)
         const char *path = strcmp(dir, ".") == 0 ? arena_strdup(s->arena, de->d_name)
                                                  : arena_printf(s->arena, "%s/%s", dir, de->d_name);
         struct stat st;
-        if (!owns(entry->asset, path) || fstatat(s->dirfd, path, &st, 0) < 0 || !S_ISREG(st.st_mode))
+        if (!owns(entry->asset, path) || fstatat(s->dirfd, path, &st, 0) < 0)
             continue;
+        if (!S_ISREG(st.st_mode))
+            return error_set(e, EINVAL, "%s in %s is no regular file; only files are taken from there", path,
+                             s->options->dir);
         int r = file_read_at(s->dirfd, path, ASSET_FILE_MAX, &data, e);
         if (r < 0)
             return r;

@@ -20,6 +20,8 @@ int asset_store_create(AssetStore *s, const AssetTarget *target, Error *e);
 /* ---- for generators ---- */
 Arena *asset_store_arena(AssetStore *s);
 const InstallerOptions *asset_store_options(const AssetStore *s);
+/* The path of a file of the directory as the person who called can open it. */
+const char *asset_store_path(AssetStore *s, const char *path);
 const AssetValue *asset_store_get(AssetStore *s, const char *asset); /* a parent's value */
 const AssetFile *asset_store_file(AssetStore *s, const char *asset,
                                   const char *path); /* which must be there */

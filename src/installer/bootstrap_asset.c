@@ -173,8 +173,10 @@ static void check_file(Bootstrap *b, const AssetFile *f, Report *r)
     Source *source = &kept->source;
     Node *documents;
 
-    *source = (Source){
-        .name = f->path, .text = f->data, .len = f->len, .secret = strstr(f->path, "secret") != NULL};
+    *source = (Source){.name = asset_store_path(b->store, f->path),
+                       .text = f->data,
+                       .len = f->len,
+                       .secret = strstr(f->path, "secret") != NULL};
     kept->next = b->sources;
     b->sources = kept;
     if (yaml_read_all(b->arena, source, duplicates, &documents, r) < 0)

@@ -8,6 +8,7 @@
 #include <termios.h>
 
 #include "base/file.h"
+#include "format/utf8.h"
 #include "installer/generators.h"
 #include "installer/install_field.h"
 #include "installer/install_log.h"
@@ -79,6 +80,8 @@ static int read_text(Arena *a, const char *path, const char **ret, Error *e)
     int r = file_read_at(AT_FDCWD, path, FILE_TEXT_MAX, &text, e);
     if (r < 0)
         return r;
+    if (!utf8_is_valid(text.data ? text.data : "", text.len) || (text.len && memchr(text.data, 0, text.len)))
+        return error_set(e, EINVAL, "'%s' is not text", path);
     while (text.len && strchr("\r\n", text.data[text.len - 1]))
         text.data[--text.len] = '\0';
     *ret = arena_memdup(a, text.data ? text.data : "", text.len);

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "format/yaml.h"
+#include "installer/verbs.h"
 #include "machine/boot.h"
 #include "machine/network.h"
 
@@ -119,7 +120,9 @@ static int create_configs(Up *up, Error *e)
                     e);
     if (r != 0) {
         fprintf(stderr, "%s", errors.data ? errors.data : "");
-        return r > 0 ? error_set(e, EINVAL, "no configs, no machines: mend %s", from_name(up)) : r;
+        if (r == EXIT_INSTALL_CONFIG)
+            return error_set(e, EINVAL, "no configs, no machines: mend %s", from_name(up));
+        return r > 0 ? error_set(e, EIO, "the configs could not be made") : r;
     }
     tell(up, true, "configs: bootstrap.ign, master.ign, worker.ign, auth/", now_seconds() - start);
     return 0;

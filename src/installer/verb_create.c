@@ -119,6 +119,26 @@ static const AssetTarget *target_find(const char *name)
     abort(); /* the verb table has one more than the targets */
 }
 
+static const char *place(Arena *a, const char *dir, const char *sub)
+{
+    return !*sub ? dir : strcmp(dir, ".") == 0 ? sub : arena_printf(a, "%s/%s", dir, sub);
+}
+
+/* The line that ends a run, as scripts of openshift-install's users know it. */
+static void tell_where(Arena *a, const char *target, const char *dir)
+{
+    static const struct {
+        const char *target, *what, *first, *second;
+    } rows[] = {{"install-config", "Install-Config", "", NULL},
+                {"manifests", "Manifests", "manifests", "openshift"},
+                {"ignition-configs", "Ignition-Configs", "", "auth"}};
+
+    for (size_t i = 0; i < ELEMENTS(rows); i++)
+        if (strcmp(rows[i].target, target) == 0)
+            install_log(INSTALL_LOG_INFO, "%s created in: %s%s%s", rows[i].what, place(a, dir, rows[i].first),
+                        rows[i].second ? " and " : "", rows[i].second ? place(a, dir, rows[i].second) : "");
+}
+
 int verb_create(int argc _unused_, char **argv)
 {
     _cleanup_(asset_store_freep)
@@ -133,8 +153,10 @@ int verb_create(int argc _unused_, char **argv)
     int r = asset_store_open(&o, &s, &e);
     if (r >= 0)
         r = asset_store_create(s, target_find(argv[0]), &e);
-    if (r >= 0)
+    if (r >= 0) {
+        tell_where(asset_store_arena(s), argv[0], o.dir);
         return 0;
+    }
     install_log(INSTALL_LOG_FATAL, "%s", e.text);
     return r == -EBADMSG ? EXIT_INSTALL_CONFIG : 1;
 }

@@ -18,21 +18,17 @@ int verb_version(int argc _unused_, char **argv _unused_)
     return 0;
 }
 
-/* The script asks the program itself, so it never grows old. */
+/* The installed one. It asks the program itself, so it never grows old. */
+static const char script[] = {
+#include "completion-bash.inc"
+    , 0};
+
 int verb_completion(int argc _unused_, char **argv)
 {
     if (strcmp(argv[1], "bash") != 0) {
         fprintf(stderr, "basalt completion: no script for \"%s\"; there is one for bash\n", argv[1]);
         return EXIT_USAGE;
     }
-    fputs("_basalt()\n"
-          "{\n"
-          "    local words word=\"${COMP_WORDS[COMP_CWORD]}\"\n"
-          "    words=$(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
-          "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-          "    [ ${#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$word\"))\n"
-          "}\n"
-          "complete -o filenames -F _basalt basalt\n",
-          stdout);
+    fputs(script, stdout);
     return 0;
 }

@@ -78,7 +78,8 @@ class Create(unittest.TestCase):
         p = self.create('manifests')
         self.assertEqual(p.stderr.splitlines(), [
             'WARNING Making control-plane schedulable by setting MastersSchedulable to true for Scheduler cluster '
-            'settings', 'INFO Consuming Install Config from target directory'])
+            'settings', 'INFO Consuming Install Config from target directory',
+            f'INFO Manifests created in: {self.d}/manifests and {self.d}/openshift'])
         visible = [f for f in self.files() if not f.startswith('.')]
         self.assertEqual(visible, [
             'manifests/cluster-config.yaml', 'manifests/cluster-dns-02-config.yml',
@@ -297,7 +298,8 @@ class Create(unittest.TestCase):
         p = self.create('ignition-configs')
         self.assertEqual([l for l in p.stderr.splitlines() if l.startswith('INFO')], [
             f'INFO Consuming {n} from target directory' for n in
-            ('Master Machines', 'Worker Machines', 'Common Manifests', 'Openshift Manifests')])
+            ('Master Machines', 'Worker Machines', 'Common Manifests', 'Openshift Manifests')] + [
+            f'INFO Ignition-Configs created in: {self.d} and {self.d}/auth'])
         for f, data in before.items():
             self.assertEqual((self.d / '.consumed/20260102T030405Z-2' / f).read_bytes(), data)
             self.assertFalse((self.d / f).exists())
@@ -487,7 +489,7 @@ class Create(unittest.TestCase):
         self.config(CONFIG.replace('name: test', 'name: Test').replace('none: {}', 'aws: {}') + 'fibs: true\n')
         p = self.create('manifests', check=False)
         self.assertEqual(p.returncode, 3)
-        self.assertIn('install-config.yaml:4:9: error: metadata.name: Invalid value: "Test"', p.stderr)
+        self.assertIn(f'{self.d}/install-config.yaml:4:9: error: metadata.name: Invalid value: "Test"', p.stderr)
         self.assertIn('platform: Invalid value: "aws": must specify one of the platforms (baremetal, none)', p.stderr)
         self.assertIn('warning: fibs: unknown field "fibs"; did you mean "fips"?', p.stderr)
         self.assertIn('FATAL failed to load asset "Install Config": invalid "install-config.yaml" file: [metadata.name: '
@@ -495,6 +497,21 @@ class Create(unittest.TestCase):
         self.assertIn(', platform: Invalid value: "aws": must specify one of the platforms (baremetal, none)]', p.stderr)
         self.assertNotIn(SECRET, p.stderr)
         self.assertEqual(self.files(), ['.openshift_install.log', 'install-config.yaml'])
+
+    def test_what_is_no_file(self):
+        for path in ('install-config.yaml', 'openshift/below'):
+            shutil.rmtree(self.d, ignore_errors=True)
+            (self.d / path).mkdir(parents=True)
+            p = self.create('manifests', check=False)
+            self.assertEqual(p.returncode, 1)
+            self.assertIn(f'{path} in {self.d} is no regular file', p.stderr)
+        shutil.rmtree(self.d)
+        key = self.dir / 'key'
+        for bad in (b'\xff\xfe', b'ssh-rsa A\0A'):
+            key.write_bytes(bad)
+            p = self.create('install-config', '--name', 'a', '--base-domain', 'b.c', '--ssh-key-file', str(key), check=False)
+            self.assertEqual(p.returncode, 1)
+            self.assertIn(f"--ssh-key-file: '{key}' is not text", p.stderr)
 
     def test_usage(self):
         for args in (['create', 'manifests', '--log-level', 'loud'], ['create', 'manifests', '--now', 'later'],
@@ -580,8 +597,12 @@ class Create(unittest.TestCase):
     def test_completion(self):
         script = run('completion', 'bash').stdout
         for words, wanted in ((['basalt', 'cre'], ['create']), (['basalt', 'create', 'man'], ['manifests']),
-                              (['basalt', 'create', 'manifests', '--re'], ['--reuse-state'])):
-            ask = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _basalt; echo "${{COMPREPLY[@]}}"'
+                              (['basalt', 'create', 'manifests', '--re'], ['--reuse-state']),
+                              (['basalt', 'completion', "''"], ['bash']), (['basalt', 'explain', 'in'], ['installconfig']),
+                              (['basalt', 'up', 'm'], []),
+                              (['basalt', 'validate', '/proc/self/mounti'], ['/proc/self/mountinfo']),
+                              (['basalt', 'machine', 'l'], ['list', 'log'])):
+            ask = f'COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; _basalt_complete; echo "${{COMPREPLY[@]}}"'
             p = subprocess.run(['bash', '-c', script + ask], capture_output=True, text=True,
                                env={'PATH': os.path.dirname(BASALT) + ':/usr/bin:/bin'})
             self.assertEqual(p.stdout.split(), wanted, p.stderr)
