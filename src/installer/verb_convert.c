@@ -58,6 +58,8 @@ int verb_convert(int argc _unused_, char **argv)
     int n = convert(a, &source, to, &r, &out);
     report_write(&r, REPORT_TEXT, &findings);
     fwrite(findings.data ? findings.data : "", 1, findings.len, stderr);
+    if (n < 0 && text.len && text.data[strspn(text.data, " \t\r\n")] != '{')
+        fprintf(stderr, "basalt convert: %s is no JSON; only Ignition configs are converted\n", argv[1]);
     if (n < 0)
         return 1;
     return fwrite(out.data, 1, out.len, stdout) == out.len && fflush(stdout) == 0 ? 0 : 1;

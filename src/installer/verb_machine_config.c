@@ -222,6 +222,13 @@ int verb_machine_config(int argc, char **argv)
                 "--enable or --kernel-argument\n");
         return EXIT_USAGE;
     }
+    for (size_t i = 0; i < opt.enable.n; i++)
+        if (!strchr(opt.enable.items[i], '.')) {
+            fprintf(stderr,
+                    "basalt create machine-config: --enable: '%s' has no type; did you mean '%s.service'?\n",
+                    opt.enable.items[i], opt.enable.items[i]);
+            return EXIT_USAGE;
+        }
     _cleanup_arena_ Arena *arena = arena_new();
     _cleanup_report_ Report report = REPORT_INIT(arena);
     _cleanup_buf_ Buf findings = BUF_INIT;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/command.h"
 #include "base/log.h"
 #include "provision/program.h"
 
@@ -33,7 +34,9 @@ void program_log_open(bool to_stdout)
     /* Messages of every layer belong on stdout then, so the descriptor is what changes, not the messages. */
     if (to_stdout)
         dup2(STDOUT_FILENO, STDERR_FILENO);
-    log_open(to_stdout ? LOG_TARGET_STDERR : LOG_TARGET_JOURNAL, "ignition", LOG_LEVEL_INFO);
+    /* Who calls it at a terminal reads there why it failed. */
+    log_open(to_stdout || isatty(STDERR_FILENO) ? LOG_TARGET_STDERR : LOG_TARGET_JOURNAL, "ignition",
+             LOG_LEVEL_INFO);
 }
 
 int program_failed(bool to_stdout, const char *what, const char *why)
@@ -46,7 +49,7 @@ int program_failed(bool to_stdout, const char *what, const char *why)
     return EXIT_FAILURE;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
     const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
@@ -57,5 +60,17 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < ELEMENTS(programs); i++)
         if (programs[i].verb && strcmp(argv[1], programs[i].verb) == 0)
             return programs[i].run(argc - 1, argv + 1);
+    if (argc > 1 && argv[1][0] != '-') {
+        fprintf(stderr,
+                "%s: unknown part '%s'; there are validate, apply and rmcfg, and -stage for provisioning\n",
+                name, argv[1]);
+        return 2;
+    }
     return program_ignition(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    int code = run(argc, argv), flushed = command_flush("basalt-ignition");
+    return code ? code : flushed;
 }

@@ -1,5 +1,6 @@
 """The other names of the program: validate, apply, rmcfg."""
 import json
+import subprocess
 
 from harness import ProvisionTest, config, data, file_entry, main, merge
 
@@ -121,6 +122,21 @@ class Rmcfg(ProvisionTest):
             self.assertEqual(p.returncode, code, p.stdout + p.stderr)
         p = self.call("--platform", "metal", "--log-to-stdout", name="ignition-rmcfg")
         self.assertIn("does not support", p.stdout)
+
+
+class Main(ProvisionTest):
+    def test_unknown_part(self):
+        p = self.call("aply", "x.ign", name="basalt-ignition")
+        self.assertEqual(p.returncode, 2)
+        self.assertIn("unknown part 'aply'; there are validate, apply and rmcfg", p.stderr)
+
+    def test_full_output(self):
+        for name in ("ignition", "ignition-apply", "ignition-rmcfg", "ignition-validate"):
+            p = self.call("--version", name=name)
+            self.assertEqual((p.returncode, p.stdout.startswith("basalt-ignition ")), (0, True))
+            with open("/dev/full", "w") as full:
+                self.assertEqual(subprocess.run([self.dir / "bin" / name, "--version"], stdout=full,
+                                                stderr=subprocess.DEVNULL).returncode, 1)
 
 
 if __name__ == "__main__":
