@@ -317,6 +317,8 @@ int up_undo(const char *state, Error *e)
     if (stat(state, &st) < 0)
         return errno == ENOENT ? 0 : error_errno(e, -errno, "%s", state);
     /* Only what `up` made is ever removed. */
+    if (access(arena_printf(a, "%s/.basalt-up", state), F_OK) < 0 && errno != ENOENT)
+        return error_errno(e, -errno, "%s", state);
     if (access(arena_printf(a, "%s/.basalt-up", state), F_OK) < 0)
         return rmdir(state) == 0
                    ? 0

@@ -86,7 +86,7 @@ int verb_machine_list(int argc, char **argv)
         return 0;
     }
     if (!n) {
-        printf("no machines in %s; start some with: basalt up\n", opt.state);
+        printf("no machines in %s; start some with: basalt up --state %s\n", opt.state, opt.state);
         return 0;
     }
     printf("%-12s %-10s %-12s %-16s %s\n", "NAME", "ROLE", "ADDRESS", "STATE", "CONFIG");

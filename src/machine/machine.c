@@ -117,7 +117,10 @@ int machine_load(Arena *a, const char *state, const char *name, Machine *ret, Er
     const Node *record;
     int r = read_record(a, arena_printf(a, "%s/machine.json", dir), &record, e);
     if (r == -ENOENT)
-        return error_set(e, ENOENT, "there is no machine '%s' in %s", name, state);
+        return error_set(
+            e, ENOENT,
+            "there is no machine '%s' in %s; to see which there are: basalt machine list --state %s", name,
+            state, state);
     if (r < 0)
         return r;
     *ret = (Machine){

@@ -66,6 +66,13 @@ class Up(unittest.TestCase):
         self.check_where_configs_came_from()
         self.check_inside()
         self.check_secrets()
+        nobody = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", BASALT, "down", "--state", self.state],
+                                capture_output=True, text=True)
+        if "setpriv:" not in nobody.stderr: # it can run the program
+            self.assertEqual((nobody.returncode, "Permission denied" in nobody.stderr), (1, True), nobody.stderr)
+        unknown = self.inside("worker-9", "true")
+        self.assertEqual(unknown.returncode, 1)
+        self.assertIn(f"basalt machine list --state {self.state}", unknown.stderr)
         again = self.up()
         self.assertEqual(again.returncode, 1)
         self.assertIn("basalt down", again.stderr)
