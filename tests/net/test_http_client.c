@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -58,8 +60,10 @@ static Fake fake_start(const char *const *answers)
     assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &n), 0);
     assert_int_equal(pipe(pipes), 0);
     f.pid = fork();
-    if (f.pid == 0)
+    if (f.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves no server */
         serve(listener, pipes[1], answers);
+    }
     close(pipes[1]);
     close(listener);
     f.requests = pipes[0];

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -93,6 +94,7 @@ static Running server_start(HttpServerOptions o)
     assert_int_equal(http_server_new(&o, &s, NULL), 0);
     Running r = {.port = http_server_port(s), .pid = fork()};
     if (r.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves no server */
         if (o.tls)
             use_certificate(s, "first");
         serve(s, o.tls);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -73,6 +74,7 @@ static Server server_start(const Identity *i)
     snprintf(r.url, sizeof(r.url), "https://127.0.0.1:%u/?token", http_server_port(s));
     r.pid = fork();
     if (r.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves no server */
         if (http_server_set_certificate(s, i->pem.data, i->private.data, NULL) < 0)
             _exit(1);
         for (;;) {
