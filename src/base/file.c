@@ -1,16 +1,18 @@
-/* Files that appear whole, and trees that disappear. A write goes to a file with a random name and mode 0600
- * beside the target, gets owner, mode and (if asked) its way to the disk there, and takes the target's name
- * with one rename: a reader sees the old file or the new one. O_TMPFILE is not used because a link cannot
- * replace a name. The order chown, chmod, fsync, rename, fsync of the directory is the contract: a chown
- * clears set-id bits, and a name must not reach the disk before its bytes. Removal holds descriptors, never
- * paths, and refuses links and mounts on its way down. Each write costs as few system calls as that allows:
- * the provisioner does it ten thousand times. */
+/* Files that appear whole, and trees that disappear. A file in the making has no name (O_TMPFILE); it gets
+ * its contents, owner, mode and (if asked) its way to the disk, and only then a name: the target's own where
+ * there is nothing yet, else one that depends on the target alone, which takes the target's place by a
+ * rename. Killed between the two it leaves that name, and the next write of the target replaces it. A file
+ * system without O_TMPFILE (vfat) gets numbered names, each locked by who writes it: a name that nobody has
+ * locked was left behind and is used anew. The order chown, chmod, fsync, name, fsync of the directory is the
+ * contract: a chown clears set-id bits, and a name must not reach the disk before its bytes. Removal holds
+ * descriptors, never paths, and refuses links and mounts on its way down. */
 #include "base/file.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 
@@ -104,24 +106,70 @@ int file_write_fd(int fd, const void *data, size_t n)
 
 /* ---- temporary files ---- */
 
-static int temp_name(char name[static 64])
+enum { SLOTS_MAX = 1024, TRIES_MAX = 1024 };
+
+static bool is_same_file(int fd, int dirfd, const char *name)
 {
-    uint64_t random[2];
-    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-        return -EIO;
-    snprintf(name, 64, ".#basalt-%016" PRIx64 "%016" PRIx64, random[0], random[1]);
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && fstatat(dirfd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Takes away a name that nobody writes to. -EBUSY: somebody does; without LOCK_NB that is waited for. */
+static int slot_clear(int dirfd, const char *name, int lock)
+{
+    _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -EBUSY;
+    if (flock(fd, LOCK_EX | lock) < 0)
+        return -EBUSY;
+    if (is_same_file(fd, dirfd, name) && unlinkat(dirfd, name, 0) < 0)
+        return -EBUSY;
     return 0;
+}
+
+/* A new file at the name, locked. -EAGAIN: look once more; -EBUSY: the name is in use. */
+static int slot_open(int dirfd, const char *name)
+{
+    _cleanup_close_ int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        int r = slot_clear(dirfd, name, LOCK_NB);
+        return r < 0 ? r : -EAGAIN;
+    }
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        return -EAGAIN; /* it was taken for a left one before it was locked */
+    return is_same_file(fd, dirfd, name) ? TAKE_FD(fd) : -EAGAIN;
+}
+
+static int temp_file_open_named(TempFile *t)
+{
+    unsigned slot = 0;
+    for (unsigned i = 0; i < TRIES_MAX + SLOTS_MAX && slot < SLOTS_MAX; i++) {
+        snprintf(t->name, sizeof(t->name), ".#basalt-%u", slot);
+        t->fd = slot_open(t->dirfd, t->name);
+        if (t->fd >= 0)
+            return 0;
+        if (t->fd == -EBUSY)
+            slot++;
+        else if (t->fd != -EAGAIN)
+            return t->fd;
+    }
+    return -EBUSY;
 }
 
 int temp_file_open(TempFile *t, int dirfd)
 {
-    TempFile fresh = {.dirfd = dirfd, .fd = -EBADF};
-    int r = temp_name(fresh.name);
-    if (r < 0)
-        return r;
-    fresh.fd = openat(dirfd, fresh.name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fresh.fd < 0)
-        return -errno;
+    TempFile fresh = {.dirfd = dirfd};
+    fresh.fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fresh.fd < 0) {
+        if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+            return -errno;
+        int r = temp_file_open_named(&fresh);
+        if (r < 0)
+            return r;
+    }
     *t = fresh;
     return 0;
 }
@@ -129,12 +177,53 @@ int temp_file_open(TempFile *t, int dirfd)
 void temp_file_abort(TempFile *t)
 {
     int saved = errno;
+    if (t->name[0])
+        (void)unlinkat(t->dirfd, t->name, 0); /* before the lock goes */
     if (t->fd >= 0)
         close(t->fd);
-    if (t->name[0])
-        (void)unlinkat(t->dirfd, t->name, 0);
     *t = TEMP_FILE_INIT;
     errno = saved;
+}
+
+static int link_descriptor(int fd, int dirfd, const char *name)
+{
+    if (linkat(fd, "", dirfd, name, AT_EMPTY_PATH) == 0)
+        return 0;
+    if (errno != ENOENT && errno != EPERM) /* without the capability only the way below is open */
+        return -errno;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* Over what has the name: by way of a second name, which depends on the first one only (64 bits of FNV-1a).
+ * It is locked while it is there, so that who else writes the same target waits, and what nobody has locked
+ * was left behind. */
+static int replace_by_descriptor(int fd, int dirfd, const char *name)
+{
+    uint64_t hash = 14695981039346656037u;
+    char second[64];
+    for (const char *p = name; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+    snprintf(second, sizeof(second), ".#basalt-%016" PRIx64, hash);
+    (void)flock(fd, LOCK_EX); /* nobody else knows this file yet */
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        int r = link_descriptor(fd, dirfd, second);
+        if (r == -EEXIST && (r = slot_clear(dirfd, second, 0)) >= 0)
+            continue;
+        if (r >= 0 && renameat(dirfd, second, dirfd, name) < 0) {
+            r = -errno;
+            (void)unlinkat(dirfd, second, 0);
+        }
+        return r;
+    }
+    return -EBUSY;
+}
+
+static int temp_file_link(const TempFile *t, const char *name, bool exclusive)
+{
+    int r = link_descriptor(t->fd, t->dirfd, name);
+    return r == -EEXIST && !exclusive ? replace_by_descriptor(t->fd, t->dirfd, name) : r;
 }
 
 /* Gives the temporary file its name. Some file systems have no RENAME_NOREPLACE: there a hard link refuses to
@@ -161,7 +250,7 @@ static int temp_file_finish(TempFile *t, const char *name, const FileWrite *how)
         return -errno;
     if (how->sync && fsync(t->fd) < 0)
         return -errno;
-    return temp_file_rename(t, name, how->exclusive);
+    return t->name[0] ? temp_file_rename(t, name, how->exclusive) : temp_file_link(t, name, how->exclusive);
 }
 
 int temp_file_commit(TempFile *t, const char *name, const FileWrite *how)
@@ -264,10 +353,19 @@ static int open_own_directory(int dirfd, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
+static int random_name(char name[static 64])
+{
+    uint64_t random[2];
+    if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return -EIO;
+    snprintf(name, 64, ".#basalt-%016" PRIx64 "%016" PRIx64, random[0], random[1]);
+    return 0;
+}
+
 static int move_up(TreeRemoval *t, int dirfd, const char *name)
 {
     char up[64];
-    int r = temp_name(up);
+    int r = random_name(up);
     if (r < 0)
         return r;
     if (renameat(dirfd, name, t->top, up) < 0)

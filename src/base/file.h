@@ -1,7 +1,7 @@
 #pragma once
 /* Files, and files below a foreign root. Everything below a root goes through a directory descriptor and
  * openat2(RESOLVE_IN_ROOT): a path of the root may contain links, absolute ones too, and still never leaves
- * it. Files appear whole: temporary name beside the target, attributes, rename. All descriptors are
+ * it. Files appear whole: contents and attributes first, then the name. All descriptors are
  * O_CLOEXEC. Paths "in a root" are given as in that root, with or without the leading slash. */
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,10 +29,11 @@ typedef struct FileWrite {
 int file_write_at(int dirfd, const char *path, const void *data, size_t n, const FileWrite *how);
 
 /* A file in the making: write to ->fd, then commit gives it its name, or abort leaves nothing. The temporary
- * file is 0600 until commit. */
+ * file is 0600 until commit. Killed at any time it leaves at most one name, which the next write in the
+ * directory (of the same file, where the file system knows O_TMPFILE) takes away. */
 typedef struct TempFile {
     int dirfd, fd; /* dirfd is borrowed */
-    char name[64];
+    char name[64]; /* "": it has none yet */
 } TempFile;
 #define TEMP_FILE_INIT ((TempFile){.dirfd = -EBADF, .fd = -EBADF})
 int temp_file_open(TempFile *t, int dirfd);

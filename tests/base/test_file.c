@@ -6,6 +6,37 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+/* ---- a file system without O_TMPFILE, and a kill where it hurts ---- */
+
+static bool no_tmpfile, kill_at_rename;
+
+int __real_openat64(int dirfd, const char *path, int flags, mode_t mode);
+int __wrap_openat64(int dirfd, const char *path, int flags, mode_t mode);
+int __wrap_openat64(int dirfd, const char *path, int flags, mode_t mode)
+{
+    if (no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return __real_openat64(dirfd, path, flags, mode);
+}
+
+int __real_renameat(int from, const char *a, int to, const char *b);
+int __wrap_renameat(int from, const char *a, int to, const char *b);
+int __wrap_renameat(int from, const char *a, int to, const char *b)
+{
+    if (kill_at_rename)
+        raise(SIGKILL);
+    return __real_renameat(from, a, to, b);
+}
+
+static int without_tmpfile(void **state)
+{
+    (void)state;
+    no_tmpfile = true;
+    return 0;
+}
+
 /* ---- reading and writing ---- */
 
 static void test_read_limit(void **state)
@@ -99,7 +130,7 @@ static void test_temp_file(void **state)
         assert_int_equal(file_write_fd(t.fd, "x", 1), 0);
         assert_int_equal(fstat(t.fd, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0600);
-        assert_int_equal(scratch_count(&s, "."), 1);
+        assert_int_equal(scratch_count(&s, "."), no_tmpfile ? 1 : 0);
     }
     assert_int_equal(scratch_count(&s, "."), 0); /* not committed: nothing is left */
     TempFile t = TEMP_FILE_INIT;
@@ -132,6 +163,101 @@ static void test_write_is_atomic(void **state)
         assert_true(got.len == (got.data[0] == 'a' ? sizeof(a) : sizeof(b)));
         assert_int_equal(got.data[got.len - 1], got.data[0]);
     }
+    scratch_close(&s);
+}
+
+static void killed_before_rename(const Scratch *s, const char *name)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        kill_at_rename = true;
+        file_write_at(s->fd, name, "lost", 4, FILE_WRITE());
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void test_killed_before_the_rename(void **state)
+{
+    (void)state;
+    Scratch s = scratch_open();
+    assert_int_equal(file_write_at(s.fd, "f", "old", 3, FILE_WRITE()), 0);
+    for (int i = 0; i < 3; i++) {
+        killed_before_rename(&s, "f");
+        assert_int_equal(scratch_count(&s, "."), 2); /* one name, however often */
+        scratch_expect(&s, "f", "old");
+    }
+    assert_int_equal(file_write_at(s.fd, "f", "new", 3, FILE_WRITE()), 0);
+    assert_int_equal(scratch_count(&s, "."), 1);
+    scratch_expect(&s, "f", "new");
+    scratch_close(&s);
+}
+
+static void write_for_ever(const Scratch *s)
+{
+    static char data[3000];
+    for (;;)
+        file_write_at(s->fd, "f", data, sizeof(data), FILE_WRITE());
+}
+
+static void test_killed_at_any_time(void **state)
+{
+    (void)state;
+    Scratch s = scratch_open();
+    for (unsigned i = 0; i < 60; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            write_for_ever(&s);
+        usleep(200 + i * 53 % 2000);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        assert_true(scratch_count(&s, ".") <= 2);
+    }
+    assert_int_equal(file_write_at(s.fd, "f", "new", 3, FILE_WRITE()), 0);
+    assert_int_equal(scratch_count(&s, "."), 1);
+    scratch_close(&s);
+}
+
+/* Several at once write whole files, all of them get through, and none is left. */
+static void test_writers_at_once(void **state)
+{
+    (void)state;
+    Scratch s = scratch_open();
+    pid_t pids[4];
+    for (unsigned i = 0; i < ELEMENTS(pids); i++) {
+        pids[i] = fork();
+        for (unsigned k = 0; pids[i] == 0 && k < 200; k++)
+            if (file_write_at(s.fd, "f", &"aaaaaaaaaa"[i], 10 - i, FILE_WRITE()) < 0)
+                _exit(1);
+        if (pids[i] == 0)
+            _exit(0);
+    }
+    for (unsigned i = 0; i < ELEMENTS(pids); i++) {
+        int status;
+        waitpid(pids[i], &status, 0);
+        assert_int_equal(status, 0);
+    }
+    assert_int_equal(scratch_count(&s, "."), 1);
+    scratch_close(&s);
+}
+
+/* A name in use is not taken from who uses it. */
+static void test_two_in_the_making(void **state)
+{
+    (void)state;
+    Scratch s = scratch_open();
+    TempFile a = TEMP_FILE_INIT, b = TEMP_FILE_INIT;
+    assert_int_equal(temp_file_open(&a, s.fd), 0);
+    assert_int_equal(temp_file_open(&b, s.fd), 0);
+    assert_int_equal(file_write_fd(a.fd, "a", 1), 0);
+    assert_int_equal(file_write_fd(b.fd, "b", 1), 0);
+    assert_int_equal(temp_file_commit(&b, "b", FILE_WRITE()), 0);
+    assert_int_equal(temp_file_commit(&a, "a", FILE_WRITE(.exclusive = true)), 0);
+    scratch_expect(&s, "a", "a");
+    scratch_expect(&s, "b", "b");
+    assert_int_equal(scratch_count(&s, "."), 2);
     scratch_close(&s);
 }
 
@@ -349,6 +475,10 @@ int main(void)
         cmocka_unit_test(test_write_replaces_a_link_not_its_target),
         cmocka_unit_test(test_temp_file),
         cmocka_unit_test(test_write_is_atomic),
+        cmocka_unit_test(test_killed_before_the_rename),
+        cmocka_unit_test(test_killed_at_any_time),
+        cmocka_unit_test(test_writers_at_once),
+        cmocka_unit_test(test_two_in_the_making),
         cmocka_unit_test(test_make_all),
         cmocka_unit_test(test_remove_does_not_follow),
         cmocka_unit_test(test_remove_deep),
@@ -358,5 +488,6 @@ int main(void)
         cmocka_unit_test(test_parents),
         cmocka_unit_test(test_swapped_link),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + cmocka_run_group_tests(tests, without_tmpfile, NULL);
 }
