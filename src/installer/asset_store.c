@@ -310,6 +310,33 @@ static int check_age(AssetStore *s, Error *e)
 
 /* ---- making ---- */
 
+/* What somebody put into the directory lives on in the state only. When it is made anew, such files are gone
+ * from it, and that must not happen unseen. */
+static void tell_forgotten(AssetStore *s, const Entry *entry)
+{
+    AssetValue kept;
+
+    if (asset_state_get(s->arena, s->state, entry->asset->name, &kept, NULL) <= 0)
+        return;
+    for (size_t i = 0; i < kept.n; i++)
+        if (!asset_value_file(&entry->value, kept.files[i].path))
+            install_log(
+                INSTALL_LOG_WARNING,
+                "%s of a former run is not taken over; to have it again, take it from " ASSET_ASIDE_DIR
+                "/ and put it where it was after `create manifests`",
+                kept.files[i].path);
+}
+
+static void tell_rsa(AssetStore *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < asset_count(); i++)
+        n += s->entries[i].loaded && s->entries[i].from == FROM_NOWHERE && s->entries[i].asset->validity;
+    if (n > 1 && strcmp(s->options->key_type, "rsa2048") == 0)
+        install_log(INSTALL_LOG_INFO, "Making RSA keys for %zu certificates; this takes a while", n);
+}
+
 static int fetch(AssetStore *s, Entry *entry, Error *e)
 {
     const Asset *asset = entry->asset;
@@ -326,6 +353,7 @@ static int fetch(AssetStore *s, Entry *entry, Error *e)
     if (r < 0)
         return r == -EBADMSG ? r : error_wrap(e, r, "failed to generate asset \"%s\"", asset->name);
     entry->from = FROM_GENERATOR;
+    tell_forgotten(s, entry);
     return 0;
 }
 
@@ -387,6 +415,8 @@ int asset_store_create(AssetStore *s, const AssetTarget *target, Error *e)
         r = asset_store_config(s, &config, e);
     if (r >= 0)
         r = check_age(s, e);
+    if (r >= 0)
+        tell_rsa(s);
     for (const char *const *name = target->assets; r >= 0 && *name; name++)
         r = fetch(s, entry_of(s, *name), e);
     return r < 0 ? r : commit(s, target, e);

@@ -343,6 +343,24 @@ class Create(unittest.TestCase):
         self.assertNotEqual(old, new)
         self.create('ignition-configs', now='2026-01-02T17:00:00Z')
 
+    def test_files_that_were_added_are_not_forgotten_unseen(self):
+        self.config()
+        self.create('manifests')
+        (self.d / 'openshift/99-mine.yaml').write_text('kind: ConfigMap\napiVersion: v1\n')
+        self.create('ignition-configs')
+        p = self.create('ignition-configs', '--reuse-state=never', seed='t')
+        self.assertEqual([l.split()[1] for l in p.stderr.splitlines() if 'is not taken over' in l], ['openshift/99-mine.yaml'])
+        self.assertTrue(list(self.d.glob('.consumed/*/openshift/99-mine.yaml')))
+        shutil.rmtree(self.d)
+        self.d.mkdir()
+        self.config()
+        self.create('manifests')
+        (self.d / 'openshift/99-mine.yaml').write_text('kind: ConfigMap\napiVersion: v1\n')
+        self.create('ignition-configs')
+        self.config(CONFIG.replace('example.com', 'example.org'))
+        p = self.create('ignition-configs')
+        self.assertIn('WARNING openshift/99-mine.yaml of a former run is not taken over', p.stderr)
+
     def test_lifetimes_scale(self):
         self.config()
         self.create('manifests', '--lifetime-scale', '3600')
