@@ -47,8 +47,8 @@ static int duration_term(const char **s, int64_t *sum)
             continue;
         *s += n;
         if (__builtin_mul_overflow(whole, units[i].ns, &v) ||
-            __builtin_add_overflow(*sum, v + (int64_t)((double)frac / (double)scale * (double)units[i].ns),
-                                   sum))
+            __builtin_add_overflow(v, (int64_t)((double)frac / (double)scale * (double)units[i].ns), &v) ||
+            __builtin_add_overflow(*sum, v, sum))
             return -ERANGE;
         return 0;
     }

@@ -14,10 +14,13 @@
 
 enum { STATE_SIZE_MAX = 64 * 1024 * 1024 };
 
-/* Room for one more in an array that only ever grows by one: the arena keeps the old ones, they are few. */
+/* Room for one more in an array that was made by this function alone: it doubles at each power of two, since
+ * the arena keeps the old ones. */
 static void *array_grow(Arena *a, void *old, size_t n, size_t size)
 {
-    char *grown = arena_alloc(a, (n + 1) * size);
+    if (n & (n - 1))
+        return old;
+    char *grown = arena_alloc(a, (n ? 2 * n : 1) * size);
 
     if (n > 0)
         memcpy(grown, old, n * size);
