@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <arpa/inet.h>
@@ -280,6 +281,18 @@ static int refuse_running(Up *up, Error *e)
     return r < 0 ? r : up_undo(up->state, e); /* what an interrupted run left */
 }
 
+/* Of two that start in the same instant one goes on. The machines inherit the lock: they are what it is
+ * about. */
+static int take_state(const char *state, Error *e)
+{
+    _cleanup_close_ int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(e, -errno, "%s", state);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return error_set(e, EBUSY, "another basalt up is at work in %s", state);
+    return TAKE_FD(fd);
+}
+
 int up_run(const UpOptions *o, Error *e)
 {
     if (geteuid() != 0)
@@ -295,9 +308,12 @@ int up_run(const UpOptions *o, Error *e)
     r = refuse_running(&up, e);
     if (r < 0)
         return r; /* what runs is not ours to end */
-    *o->begun = true;
     if ((r = dir_make_all_at(AT_FDCWD, state, 0700)) < 0)
         return error_errno(e, r, "making %s", state);
+    _cleanup_close_ int lock = take_state(state, e);
+    if (lock < 0)
+        return lock;
+    *o->begun = true;
     if (file_write_at(AT_FDCWD, arena_printf(arena, "%s/.basalt-up", state), "", 0,
                       FILE_WRITE(.mode = 0600)) < 0)
         r = error_set(e, EIO, "cannot write to %s", state);

@@ -137,6 +137,14 @@ class Up(unittest.TestCase):
             self.assertEqual(self.basalt("down", "--state", self.state).returncode, 0)
             self.assert_nothing_left()
 
+    def test_two_at_once(self):
+        runs = [subprocess.Popen([BASALT, "up", "--state", self.state, "--workers", "0"], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        said = [run.communicate() for run in runs]
+        self.assertEqual(sorted(run.returncode for run in runs), [0, 1], said)
+        machines = json.loads(self.basalt("machine", "list", "--json", "--state", self.state).stdout)
+        self.assertEqual([m["state"] for m in machines], ["running", "running"])
+
     def test_failed_config_leaves_no_machine(self):
         bad = os.path.join(self.top, "bad.yaml")
         pathlib.Path(bad).write_text("apiVersion: v1\nbaseDomain: example.com\nmetadata: {name: x}\nplatform: {none: {}}\n"
