@@ -333,8 +333,8 @@ static Node *find_key(const Node *object, Map *keys, const char *key)
     if (object->n < OBJECT_SCAN_MAX)
         return node_get(object, key);
     if (!keys->n)
-        NODE_EACH(n, object)
-    map_put(keys, n->key, n);
+        NODE_EACH (n, object)
+            map_put(keys, n->key, n);
     return map_get(keys, key);
 }
 

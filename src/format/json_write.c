@@ -57,8 +57,7 @@ static void write_node(const Node *n, JsonStyle style, unsigned depth, Buf *out)
         break;
     }
     buf_add_char(out, object ? '{' : '[');
-    NODE_EACH(child, n)
-    {
+    NODE_EACH (child, n) {
         new_line(style, depth + 1, out);
         if (object) {
             write_string(child->key, strlen(child->key), out);

@@ -78,8 +78,7 @@ static bool children_equal(const Node *a, const Node *b)
     const Node *y = b->first;
     if (a->n != b->n)
         return false;
-    NODE_EACH(x, a)
-    {
+    NODE_EACH (x, a) {
         const Node *other = a->kind == NODE_OBJECT ? node_get(b, x->key) : y;
         if (!other || !node_equal(x, other))
             return false;
@@ -204,8 +203,8 @@ Node *node_copy(Arena *a, const Node *n)
     if (n->kind == NODE_ARRAY || n->kind == NODE_OBJECT) {
         copy->first = copy->last = NULL;
         copy->n = 0;
-        NODE_EACH(child, n)
-        node_append(copy, node_copy(a, child));
+        NODE_EACH (child, n)
+            node_append(copy, node_copy(a, child));
     }
     return copy;
 }

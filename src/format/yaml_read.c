@@ -235,13 +235,13 @@ static Node *find_key(Frame *f, const char *key)
 /* What an explicit key, or an earlier merge, already says stays. */
 static void merge_object(Loader *l, Frame *f, const Node *from)
 {
-    NODE_EACH(child, from)
-    if (!find_key(f, child->key)) {
-        Node *copy = node_copy(l->arena, child);
-        l->nodes++;
-        node_append(f->node, copy);
-        map_put(&f->keys, copy->key, copy);
-    }
+    NODE_EACH (child, from)
+        if (!find_key(f, child->key)) {
+            Node *copy = node_copy(l->arena, child);
+            l->nodes++;
+            node_append(f->node, copy);
+            map_put(&f->keys, copy->key, copy);
+        }
 }
 
 /* `from` is a mapping, or in a list of them where that is allowed. */
@@ -257,8 +257,7 @@ static int merge_value(Loader *l, Frame *f, const Node *from, bool list_allowed)
                       node_kind_name(from->kind));
         return -EINVAL;
     }
-    NODE_EACH(item, from)
-    {
+    NODE_EACH (item, from) {
         int r = merge_value(l, f, item, false);
         if (r < 0)
             return r;
@@ -268,8 +267,7 @@ static int merge_value(Loader *l, Frame *f, const Node *from, bool list_allowed)
 
 static int merge_all(Loader *l, Frame *f)
 {
-    NODE_EACH(value, f->merges)
-    {
+    NODE_EACH (value, f->merges) {
         int r = merge_value(l, f, value, true);
         if (r < 0)
             return r;

@@ -138,8 +138,8 @@ static const Node **children(const Node *n, bool sort)
     if (!list)
         abort();
     size_t i = 0;
-    NODE_EACH(child, n)
-    list[i++] = child;
+    NODE_EACH (child, n)
+        list[i++] = child;
     if (sort && n->kind == NODE_OBJECT)
         qsort(list, n->n, sizeof(*list), by_key);
     return list;

@@ -86,8 +86,7 @@ static IgnList read_objects(const Reader *r, const IgnType *type, const Node *n,
         return list;
 
     char *object = list.items = arena_alloc(r->arena, type->size * n->n);
-    NODE_EACH(child, n)
-    {
+    NODE_EACH (child, n) {
         read_object(r, type, object, child, PATH_INDEX(path, list.n));
         object += type->size;
         list.n++;
@@ -102,8 +101,7 @@ static IgnList read_strings(const Reader *r, const Node *n, const PathStep *path
         return list;
 
     const char **strings = list.items = ARENA_ARRAY(r->arena, const char *, n->n);
-    NODE_EACH(child, n)
-    {
+    NODE_EACH (child, n) {
         strings[list.n] = read_string(r, child, PATH_INDEX(path, list.n));
         list.n++;
     }
@@ -158,8 +156,7 @@ static void read_object(const Reader *r, const IgnType *type, void *object, cons
     if (n->kind == NODE_NULL || !kind_check(r, IGN_KIND_OBJECT, n, path))
         return;
 
-    NODE_EACH(child, n)
-    {
+    NODE_EACH (child, n) {
         const PathStep *at = PATH_KEY(path, child->key);
         const IgnField *f = ign_field_find(type, child->key, r->version);
         if (!f && (f = ign_field_find_nocase(type, child->key, r->version)))
@@ -211,9 +208,9 @@ static Node *get_nocase(const Node *object, const char *key)
     Node *exact = node_get(object, key);
     if (exact || object->kind != NODE_OBJECT)
         return exact;
-    NODE_EACH(child, object)
-    if (strcasecmp(child->key, key) == 0)
-        return child;
+    NODE_EACH (child, object)
+        if (strcasecmp(child->key, key) == 0)
+            return child;
     return NULL;
 }
 

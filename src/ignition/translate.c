@@ -55,8 +55,7 @@ static void search_tree(const Search *s, const Node *n, const PathStep *path)
             s->by_place[low]->path = path_text(s->arena, path);
     if (n->kind != NODE_OBJECT && n->kind != NODE_ARRAY)
         return;
-    NODE_EACH(child, n)
-    {
+    NODE_EACH (child, n) {
         search_tree(s, child, child->key ? PATH_KEY(path, child->key) : PATH_INDEX(path, index));
         index++;
     }

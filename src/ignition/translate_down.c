@@ -144,11 +144,9 @@ static void lower_disks(Arena *a, IgnConfig *c)
     if (c->version >= IGN_2_3)
         return;
     c->storage.disks = list_copy(a, &c->storage.disks, sizeof(IgnDisk));
-    IGN_EACH(IgnDisk, d, c->storage.disks)
-    {
+    IGN_EACH (IgnDisk, d, c->storage.disks) {
         d->partitions = list_copy(a, &d->partitions, sizeof(IgnPartition));
-        IGN_EACH(IgnPartition, p, d->partitions)
-        {
+        IGN_EACH (IgnPartition, p, d->partitions) {
             p->size = p->size_mib.set ? zero : p->size;
             p->start = p->start_mib.set ? zero : p->start;
         }
@@ -161,8 +159,7 @@ static void lower_filesystems(Arena *a, IgnConfig *c)
     IgnList out = list_with_room(a, from->n, sizeof(IgnFilesystem), from->node);
     size_t nameless = 0;
 
-    IGN_EACH(IgnFilesystem, f, *from)
-    {
+    IGN_EACH (IgnFilesystem, f, *from) {
         IgnFilesystem n = {.node = f->node,
                            .name = f->path ?: arena_printf(a, "%zu", ++nameless),
                            .mount = {.node = f->node ?: node_new(a, NODE_OBJECT),
@@ -196,8 +193,7 @@ static const char *filesystem_of(const IgnConfig *c, const char *path, const cha
     size_t best = 0;
 
     *ret_rest = path;
-    IGN_EACH(IgnFilesystem, f, c->storage.filesystems)
-    {
+    IGN_EACH (IgnFilesystem, f, c->storage.filesystems) {
         size_t n = f->name[0] == '/' ? path_below(path, f->name) : 0;
 
         if (f->name[0] != '/' || n < best || (n == 0 && (strcmp(f->name, "/") != 0 || best > 0)))
@@ -235,8 +231,7 @@ static void lower_nodes(Arena *a, IgnConfig *c, Report *r)
                        ign_version_text(c->version));
     }
     s->directories = list_copy(a, &s->directories, sizeof(IgnDirectory));
-    IGN_EACH(IgnDirectory, d, s->directories)
-    {
+    IGN_EACH (IgnDirectory, d, s->directories) {
         lower_node(c, &d->base);
         if (!d->mode.set)
             d->mode = (OptInt){.set = true, .value = DIRECTORY_MODE};
@@ -265,13 +260,11 @@ static void split_files(Arena *a, IgnConfig *c)
     size_t room = 0;
     IgnList out;
 
-    IGN_EACH(IgnFile, f, from)
-    {
+    IGN_EACH (IgnFile, f, from) {
         room += 1 + f->append.n;
     }
     out = list_with_room(a, room, sizeof(IgnFile), from.node);
-    IGN_EACH(IgnFile, f, from)
-    {
+    IGN_EACH (IgnFile, f, from) {
         IgnFile n = *f, tail = *f;
 
         n.append = (IgnList){0};
@@ -286,8 +279,7 @@ static void split_files(Arena *a, IgnConfig *c)
         tail.append = (IgnList){0};
         tail.append_to = BOOL_TRUE;
         tail.base.overwrite = BOOL_UNSET; /* false would fail where there is a file */
-        IGN_EACH(IgnResource, s, f->append)
-        {
+        IGN_EACH (IgnResource, s, f->append) {
             tail.contents = *s;
             list_add(&out, &tail, sizeof(tail));
         }
@@ -298,8 +290,7 @@ static void split_files(Arena *a, IgnConfig *c)
 static void lower_units(Arena *a, IgnConfig *c)
 {
     c->systemd.units = list_copy(a, &c->systemd.units, sizeof(IgnUnit));
-    IGN_EACH(IgnUnit, u, c->systemd.units)
-    {
+    IGN_EACH (IgnUnit, u, c->systemd.units) {
         if (u->mask == BOOL_FALSE)
             u->mask = BOOL_UNSET;
     }

@@ -141,8 +141,7 @@ IgnResource lift_source(Lift *l, const IgnResource *s, const PathStep *path)
     out.source = s->source ?: "";
     /* in 2.x a header without a value is sent empty; in the newest spec it would take one away */
     out.http_headers = list_copy(l->arena, &s->http_headers, sizeof(IgnHeader));
-    IGN_EACH(IgnHeader, h, out.http_headers)
-    {
+    IGN_EACH (IgnHeader, h, out.http_headers) {
         h->value = h->value ?: "";
     }
     if (out.compression && !*out.compression)
@@ -244,15 +243,13 @@ static void lift_users(Lift *l)
         else
             map_put(&by_name, u.name ?: "", list_add(&out, &u, sizeof(u)));
     }
-    IGN_EACH(IgnUser, u, out)
-    {
+    IGN_EACH (IgnUser, u, out) {
         u->ssh_authorized_keys = strings_unique(l->arena, &u->ssh_authorized_keys);
         u->groups = strings_unique(l->arena, &u->groups);
     }
     l->to->passwd.users = out;
     l->to->passwd.groups = list_copy(l->arena, &l->from->passwd.groups, sizeof(IgnGroup));
-    IGN_EACH(IgnGroup, g, l->to->passwd.groups)
-    {
+    IGN_EACH (IgnGroup, g, l->to->passwd.groups) {
         UNSET_PLAIN(g, group_fields);
     }
 }
@@ -364,8 +361,7 @@ static void lift_disks(Lift *l)
             lift_partition(l, IGN_AT(d->partitions, IgnPartition, n), PATH_INDEX(partitions, n));
     }
     to->raid = list_copy(l->arena, &to->raid, sizeof(IgnRaid));
-    IGN_EACH(IgnRaid, raid, to->raid)
-    {
+    IGN_EACH (IgnRaid, raid, to->raid) {
         UNSET_PLAIN(raid, raid_fields);
     }
 }
@@ -376,8 +372,7 @@ static const IgnFilesystem *filesystem_find(const IgnConfig *c, const char *name
 {
     const IgnFilesystem *found = NULL;
 
-    IGN_EACH(IgnFilesystem, f, c->storage.filesystems)
-    {
+    IGN_EACH (IgnFilesystem, f, c->storage.filesystems) {
         if (f->name && strcmp(f->name, name) == 0)
             found = f;
     }
@@ -407,8 +402,7 @@ static bool device_is(const char *what, const IgnMount *m)
 /* Where the machine itself will mount it, by its own .mount unit. */
 static const char *mount_unit_place(Lift *l, const IgnMount *m)
 {
-    IGN_EACH(IgnUnit, u, l->from->systemd.units)
-    {
+    IGN_EACH (IgnUnit, u, l->from->systemd.units) {
         size_t n = strlen(u->name ?: "");
         UnitOption *options = NULL;
         const char *what, *where;
@@ -466,18 +460,15 @@ const char *lift_mount_point(Lift *l, const IgnNode *n, const PathStep *path)
 
 static bool filesystem_used(const IgnConfig *c, const char *name)
 {
-    IGN_EACH(IgnFile, f, c->storage.files)
-    {
+    IGN_EACH (IgnFile, f, c->storage.files) {
         if (strcmp(f->base.filesystem ?: "", name) == 0)
             return true;
     }
-    IGN_EACH(IgnDirectory, d, c->storage.directories)
-    {
+    IGN_EACH (IgnDirectory, d, c->storage.directories) {
         if (strcmp(d->base.filesystem ?: "", name) == 0)
             return true;
     }
-    IGN_EACH(IgnLink, k, c->storage.links)
-    {
+    IGN_EACH (IgnLink, k, c->storage.links) {
         if (strcmp(k->base.filesystem ?: "", name) == 0)
             return true;
     }

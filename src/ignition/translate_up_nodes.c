@@ -158,10 +158,8 @@ static void networkd_write(Lift *l, IgnList *out, Map *by_path, const char *path
 
 static void lift_networkd(Lift *l, IgnList *out, Map *by_path)
 {
-    IGN_EACH(IgnUnit, u, l->from->networkd.units)
-    {
-        IGN_EACH(IgnDropin, d, u->dropins)
-        {
+    IGN_EACH (IgnUnit, u, l->from->networkd.units) {
+        IGN_EACH (IgnDropin, d, u->dropins) {
             networkd_write(l, out, by_path, arena_printf(l->arena, "%s.d/%s", u->name ?: "", d->name ?: ""),
                            d->contents, d->node);
         }
@@ -178,8 +176,7 @@ static IgnList lift_files(Lift *l)
     size_t room = from->n;
     IgnList out;
 
-    IGN_EACH(IgnUnit, u, l->from->networkd.units)
-    {
+    IGN_EACH (IgnUnit, u, l->from->networkd.units) {
         room += 1 + u->dropins.n;
     }
     out = list_with_room(l->arena, room, sizeof(IgnFile), from->node);

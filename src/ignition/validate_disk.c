@@ -215,8 +215,8 @@ static void check_whole_disks(const Checker *k, const void *object)
 {
     const IgnStorage *s = object;
     _cleanup_map_ Map disks = MAP_INIT;
-    IGN_EACH(IgnDisk, d, s->disks)
-    map_put(&disks, d->device ? d->device : "", d);
+    IGN_EACH (IgnDisk, d, s->disks)
+        map_put(&disks, d->device ? d->device : "", d);
     for (size_t i = 0; i < s->filesystems.n; i++) {
         const IgnFilesystem *f = IGN_AT(s->filesystems, IgnFilesystem, i);
         const IgnDisk *d = map_get(&disks, f->device ? f->device : "");

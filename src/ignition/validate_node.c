@@ -135,9 +135,9 @@ static bool has_ancestor_in(Arena *scratch, const Map *links, const char *path)
 static void check_below_links(const Checker *k, const IgnStorage *s)
 {
     _cleanup_map_ Map links = MAP_INIT;
-    IGN_EACH(IgnLink, l, s->links)
-    if (!is_empty(l->base.path))
-        map_put(&links, l->base.path, l);
+    IGN_EACH (IgnLink, l, s->links)
+        if (!is_empty(l->base.path))
+            map_put(&links, l->base.path, l);
     if (links.n == 0)
         return;
     for (size_t w = 0; w < ELEMENTS(lists); w++)
@@ -188,8 +188,8 @@ static const char *hard_target(Arena *a, const IgnLink *l)
 static void check_links(const Checker *k, const IgnStorage *s)
 {
     _cleanup_map_ Map directories = MAP_INIT;
-    IGN_EACH(IgnDirectory, d, s->directories)
-    map_put(&directories, d->base.path ? d->base.path : "", d);
+    IGN_EACH (IgnDirectory, d, s->directories)
+        map_put(&directories, d->base.path ? d->base.path : "", d);
     for (size_t i = 0; i < s->links.n; i++) {
         const IgnLink *l = IGN_AT(s->links, IgnLink, i);
         if (is_empty(l->target) && k->version >= IGN_3_3) {
@@ -213,14 +213,14 @@ static void check_storage(const Checker *k, const void *object)
 /* Where the units of the config will be written. */
 static void collect_unit_paths(Arena *a, const IgnSystemd *s, Map *paths)
 {
-    IGN_EACH(IgnUnit, u, s->units)
-    {
+    IGN_EACH (IgnUnit, u, s->units) {
         const char *name = u->name ? u->name : "";
         if (!is_empty(u->contents))
             map_put(paths, arena_printf(a, "/etc/systemd/system/%s", name), u);
-        IGN_EACH(IgnDropin, d, u->dropins)
-        if (!is_empty(d->contents))
-            map_put(paths, arena_printf(a, "/etc/systemd/system/%s.d/%s", name, d->name ? d->name : ""), d);
+        IGN_EACH (IgnDropin, d, u->dropins)
+            if (!is_empty(d->contents))
+                map_put(paths, arena_printf(a, "/etc/systemd/system/%s.d/%s", name, d->name ? d->name : ""),
+                        d);
     }
 }
 

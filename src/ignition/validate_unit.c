@@ -82,8 +82,8 @@ static void check_systemd(const Checker *k, const void *object)
 {
     const IgnSystemd *s = object;
     _cleanup_map_ Map units = MAP_INIT, verdicts = MAP_INIT;
-    IGN_EACH(IgnUnit, u, s->units)
-    map_put(&units, u->name ? u->name : "", u);
+    IGN_EACH (IgnUnit, u, s->units)
+        map_put(&units, u->name ? u->name : "", u);
     for (size_t i = 0; i < s->units.n; i++) {
         const IgnUnit *u = IGN_AT(s->units, IgnUnit, i);
         const char *name = u->enabled == BOOL_TRUE ? template_of(k->scratch, u->name) : NULL;

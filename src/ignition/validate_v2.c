@@ -79,8 +79,7 @@ static void check_headers(const Check *k, const IgnResource *s, const PathStep *
         WRONG(k, path, s->node, "httpHeaders", "unable to parse url");
     else if (strcmp(url.scheme, "http") != 0 && strcmp(url.scheme, "https") != 0)
         WRONG(k, path, s->node, "httpHeaders", "cannot use HTTP headers with this source scheme");
-    IGN_EACH(IgnHeader, h, s->http_headers)
-    {
+    IGN_EACH (IgnHeader, h, s->http_headers) {
         const PathStep *at = PATH_INDEX(list, (size_t)(h - (IgnHeader *)s->http_headers.items));
 
         if (!*text(h->name))
@@ -214,8 +213,7 @@ static void check_partitions(const Check *k, const IgnDisk *d, const PathStep *p
     size_t n_numbers = 0, n_extents = 0;
     bool misaligned = false, zero = false, gone = false, sectors = false, mebibytes = false;
 
-    IGN_EACH(IgnPartition, p, d->partitions)
-    {
+    IGN_EACH (IgnPartition, p, d->partitions) {
         if (p->number.value != 0)
             numbers[n_numbers++] = (Range){p->number.value, p->number.value};
         if (partition_placed(k, p))
@@ -349,8 +347,7 @@ static bool filesystem_known(const Check *k, const char *name)
 {
     if (strcmp(name, "root") == 0)
         return true;
-    IGN_EACH(IgnFilesystem, f, k->config->storage.filesystems)
-    {
+    IGN_EACH (IgnFilesystem, f, k->config->storage.filesystems) {
         if (f->name && strcmp(f->name, name) == 0)
             return true;
     }

@@ -66,10 +66,10 @@ int asset_state_get(Arena *a, const Node *state, const char *asset, AssetValue *
 
     if (!files)
         return 0;
-    NODE_EACH(f, files)
-    if (files->kind != NODE_OBJECT || file_take(a, f, &v) < 0)
-        return error_set(e, EUCLEAN, "%s is damaged at '%s': move it away to start afresh", ASSET_STATE_FILE,
-                         asset);
+    NODE_EACH (f, files)
+        if (files->kind != NODE_OBJECT || file_take(a, f, &v) < 0)
+            return error_set(e, EUCLEAN, "%s is damaged at '%s': move it away to start afresh",
+                             ASSET_STATE_FILE, asset);
     *ret = v;
     return 1;
 }
@@ -200,14 +200,12 @@ static int change_do(int dirfd, const Node *change, Error *e)
     if (!state || !writes || !moves || writes->kind != NODE_ARRAY || moves->kind != NODE_ARRAY ||
         !path_inside(aside))
         return error_set(e, EUCLEAN, "%s is damaged: move it away", ASSET_PENDING_FILE);
-    NODE_EACH(path, moves)
-    {
+    NODE_EACH (path, moves) {
         r = move_aside(dirfd, node_string(path), aside, e);
         if (r < 0)
             return r;
     }
-    NODE_EACH(w, writes)
-    {
+    NODE_EACH (w, writes) {
         r = write_file(dirfd, w, e);
         if (r < 0)
             return r;

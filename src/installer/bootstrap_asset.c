@@ -181,8 +181,7 @@ static void check_file(Bootstrap *b, const AssetFile *f, Report *r)
     b->sources = kept;
     if (yaml_read_all(b->arena, source, duplicates, &documents, r) < 0)
         return;
-    NODE_EACH(document, documents)
-    {
+    NODE_EACH (document, documents) {
         MachineConfig *mc;
         MachineConfigPool *pool;
         if (machine_config_is(document))

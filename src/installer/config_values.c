@@ -93,15 +93,13 @@ static const char *registries_text(Arena *a, const InstallConfig *c)
     buf_add_str(&out,
                 "# Where images come from. An image is named in full.\nunqualified-search-registries = []\n");
     if (c->mirrors)
-        NODE_EACH(source, c->mirrors)
-        {
+        NODE_EACH (source, c->mirrors) {
             const Node *mirrors = node_get(source, "mirrors");
             buf_add_str(&out, "\n[[registry]]\nprefix = \"\"\nlocation = ");
             add_toml(&out, node_string(node_get(source, "source")));
             buf_add_str(&out, "\nmirror-by-digest-only = true\n");
             if (mirrors && mirrors->kind == NODE_ARRAY)
-                NODE_EACH(mirror, mirrors)
-                {
+                NODE_EACH (mirror, mirrors) {
                     buf_add_str(&out, "\n  [[registry.mirror]]\n  location = ");
                     add_toml(&out, node_string(mirror));
                     buf_add_char(&out, '\n');

@@ -122,8 +122,7 @@ static void upconvert(Arena *a, Node *document, Report *r)
     size_t n = 0;
     if (!list || list->kind != NODE_ARRAY)
         return;
-    NODE_EACH(entry, list)
-    {
+    NODE_EACH (entry, list) {
         const char *path = arena_printf(a, "networking.clusterNetwork[%zu].hostSubnetLength", n++);
         if (entry->kind == NODE_OBJECT)
             upconvert_host_subnet(a, entry, path, r);
@@ -145,8 +144,7 @@ static NetworkRange *ranges_at(Arena *a, const Node *document, const char *path,
     NetworkRange *ranges = ARENA_ARRAY(a, NetworkRange, list->n);
     size_t n = 0;
 
-    NODE_EACH(item, list)
-    {
+    NODE_EACH (item, list) {
         const Node *cidr = item->kind == NODE_OBJECT ? node_get(item, "cidr") : item;
         network_range_parse(cidr->string, &ranges[n++]);
     }
@@ -159,8 +157,7 @@ static void take_cluster_networks(Arena *a, const Node *document, InstallConfig 
     const Node *list = node_get_path(document, "networking.clusterNetwork");
 
     c->cluster_networks = ARENA_ARRAY(a, ClusterNetwork, list->n);
-    NODE_EACH(item, list)
-    {
+    NODE_EACH (item, list) {
         ClusterNetwork *n = &c->cluster_networks[c->n_cluster_networks++];
         network_range_parse(node_string(node_get(item, "cidr")), &n->cidr);
         node_int(node_get(item, "hostPrefix"), &n->host_prefix);

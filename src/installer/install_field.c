@@ -132,8 +132,8 @@ static void default_place(Node *n, const Node *parent)
     n->column = parent->column;
     n->key_line = n->key_column = 0;
     if (n->kind == NODE_ARRAY || n->kind == NODE_OBJECT)
-        NODE_EACH(child, n)
-    default_place(child, parent);
+        NODE_EACH (child, n)
+            default_place(child, parent);
 }
 
 static void fill_object(Arena *a, Node *object, const char *path)
@@ -152,9 +152,9 @@ static void fill_object(Arena *a, Node *object, const char *path)
         if (f->kind == FIELD_OBJECT && n->kind == NODE_OBJECT)
             fill_object(a, n, f->path);
         if (f->kind == FIELD_OBJECTS && n->kind == NODE_ARRAY)
-            NODE_EACH(item, n)
-        if (item->kind == NODE_OBJECT)
-            fill_object(a, item, arena_printf(a, "%s[]", f->path));
+            NODE_EACH (item, n)
+                if (item->kind == NODE_OBJECT)
+                    fill_object(a, item, arena_printf(a, "%s[]", f->path));
     }
 }
 
@@ -249,8 +249,7 @@ static void check_items(Arena *a, const InstallField *f, const Node *list, const
 {
     size_t i = 0;
 
-    NODE_EACH(item, list)
-    {
+    NODE_EACH (item, list) {
         const char *item_path = arena_printf(a, "%s[%zu]", path, i++);
         NodeKind wanted = f->kind == FIELD_OBJECTS ? NODE_OBJECT : NODE_STRING;
         if (item->kind != wanted)
@@ -291,8 +290,7 @@ static void check_field(Arena *a, const InstallField *f, const Node *n, const ch
 
 static void check_object(Arena *a, const Node *object, const char *row_path, const char *path, Report *r)
 {
-    NODE_EACH(n, object)
-    {
+    NODE_EACH (n, object) {
         const char *child_row = *row_path ? arena_printf(a, "%s.%s", row_path, n->key) : n->key;
         const char *child_path = *path ? arena_printf(a, "%s.%s", path, n->key) : n->key;
         const InstallField *f = install_field_find(child_row);

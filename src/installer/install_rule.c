@@ -44,8 +44,7 @@ static void networks_gather(Arena *a, const Node *document, Networks *ret)
         size_t index = 0;
         if (!list || list->kind != NODE_ARRAY)
             continue;
-        NODE_EACH(item, list)
-        {
+        NODE_EACH (item, list) {
             const Node *cidr = item->kind == NODE_OBJECT ? node_get(item, "cidr") : item;
             Network n = {.at = cidr, .index = index++, .use = use};
             if (ret->n == NETWORKS_MAX || !cidr || !node_string(cidr) ||
@@ -162,8 +161,7 @@ static void rule_host_prefix(Arena *a, const Node *document, Report *r)
 
     if (!list || list->kind != NODE_ARRAY)
         return;
-    NODE_EACH(item, list)
-    {
+    NODE_EACH (item, list) {
         const char *path = arena_printf(a, "networking.clusterNetwork[%zu].hostPrefix", i++);
         const Node *prefix = node_get(item, "hostPrefix"), *cidr = node_get(item, "cidr");
         NetworkRange range;
@@ -241,8 +239,7 @@ static void rule_pools(Arena *a, const Node *document, Report *r)
         rule_replicas(control, "controlPlane.replicas", false, r);
     if (!list || list->kind != NODE_ARRAY)
         return;
-    NODE_EACH(pool, list)
-    {
+    NODE_EACH (pool, list) {
         const Node *name = node_get(pool, "name"), *architecture = node_get(pool, "architecture");
         for (const Node *before = list->first; name && before != pool; before = before->next)
             if (node_get(before, "name") && node_equal(node_get(before, "name"), name)) {

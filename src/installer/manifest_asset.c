@@ -46,8 +46,7 @@ static int mirror_policies(AssetStore *s, const InstallConfig *c, AssetValue *re
 
     if (!c->mirrors)
         return 0;
-    NODE_EACH(source, c->mirrors)
-    {
+    NODE_EACH (source, c->mirrors) {
         _cleanup_(template_done)
         TemplateValues v = {.arena = a};
         _cleanup_buf_ Buf mirrors = BUF_INIT;

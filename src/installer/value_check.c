@@ -152,8 +152,7 @@ const char *check_pull_secret(const char *value, char *buf, size_t size)
     Node *auths = node_get(root, "auths");
     if (!auths || auths->kind != NODE_OBJECT || auths->n == 0)
         return "auths required";
-    NODE_EACH(host, auths)
-    {
+    NODE_EACH (host, auths) {
         if (!node_get(host, "auth") && !node_get(host, "credsStore")) {
             snprintf(buf, size, "\"%s\" requires either auth or credsStore", host->key);
             return buf;

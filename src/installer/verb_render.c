@@ -105,8 +105,7 @@ static void take_carried(Inputs *in, const char *name, const Node *config)
     const Node *files = node_get_path(config, "storage.files");
     if (!files || files->kind != NODE_ARRAY)
         return;
-    NODE_EACH(file, files)
-    {
+    NODE_EACH (file, files) {
         _cleanup_buf_ Buf text = BUF_INIT;
         const char *path = node_string(node_get(file, "path")),
                    *url = node_string(node_get_path(file, "contents.source"));
@@ -115,8 +114,8 @@ static void take_carried(Inputs *in, const char *name, const Node *config)
             continue;
         const Node *documents = read_documents(in, arena_printf(in->arena, "%s:%s", name, path), &text);
         if (documents)
-            NODE_EACH(document, documents)
-        take_object(in, document);
+            NODE_EACH (document, documents)
+                take_object(in, document);
     }
 }
 
@@ -129,8 +128,7 @@ static int take_file(Inputs *in, const char *path, Error *e)
     const Node *documents = read_documents(in, path, &text);
     if (!documents)
         return 0;
-    NODE_EACH(document, documents)
-    {
+    NODE_EACH (document, documents) {
         if (node_get(document, "ignition"))
             take_carried(in, path, document);
         else

@@ -64,8 +64,7 @@ static void validate_ignition(Arena *a, const Source *source, Report *r)
 /* Is one of the documents a secret as such? */
 static bool has_secret(const Node *documents)
 {
-    NODE_EACH(document, documents)
-    {
+    NODE_EACH (document, documents) {
         const char *kind = node_string(node_get(document, "kind"));
         if (kind && strcmp(kind, "Secret") == 0)
             return true;
@@ -96,8 +95,8 @@ static void validate_text(Arena *a, Source *source, Report *r)
         install_config_read(a, source, duplicates, &config, r);
     else if (node_get(first, "kind")) {
         if (yaml_read_all(a, source, duplicates, &documents, r) == 0)
-            NODE_EACH(document, documents)
-        validate_object(a, document, r);
+            NODE_EACH (document, documents)
+                validate_object(a, document, r);
     } else
         report_add_at(r, SEVERITY_ERROR, source, first->line, first->column,
                       "neither an install config nor a Kubernetes object nor an Ignition config");

@@ -59,8 +59,7 @@ static bool read_expression(Arena *a, const Node *n, const PathStep *path, Selec
     if (!wants)
         return true;
     ret->values = ARENA_ARRAY(a, const char *, values->n);
-    NODE_EACH(v, values)
-    {
+    NODE_EACH (v, values) {
         if (!node_string(v)) {
             report_add(r, SEVERITY_ERROR, PATH_KEY(path, "values"), v, "values must be strings");
             return false;
@@ -72,8 +71,7 @@ static bool read_expression(Arena *a, const Node *n, const PathStep *path, Selec
 
 static void read_labels(Arena *a, const Node *labels, const PathStep *path, LabelSelector *ret, Report *r)
 {
-    NODE_EACH(l, labels)
-    {
+    NODE_EACH (l, labels) {
         if (node_string(l))
             ret->terms[ret->n++] = equals(a, l->key, node_string(l));
         else
@@ -85,8 +83,7 @@ static void read_expressions(Arena *a, const Node *expressions, const PathStep *
                              Report *r)
 {
     size_t i = 0;
-    NODE_EACH(e, expressions)
-    {
+    NODE_EACH (e, expressions) {
         SelectorTerm t = {0};
         if (read_expression(a, e, PATH_INDEX(path, i++), &t, r))
             ret->terms[ret->n++] = t;
@@ -126,9 +123,9 @@ void label_selector_read(Arena *a, const Node *node, const PathStep *path, Label
     ret->terms = ARENA_ARRAY(a, SelectorTerm,
                              count(node_get(node, "matchLabels"), NODE_OBJECT) +
                                  count(node_get(node, "matchExpressions"), NODE_ARRAY) + 1);
-    NODE_EACH(n, node)
-    if (!known_part(n->key))
-        report_add_key(r, SEVERITY_ERROR, PATH_KEY(path, n->key), n, "unknown field '%s'", n->key);
+    NODE_EACH (n, node)
+        if (!known_part(n->key))
+            report_add_key(r, SEVERITY_ERROR, PATH_KEY(path, n->key), n, "unknown field '%s'", n->key);
     for (size_t i = 0; i < ELEMENTS(parts); i++) {
         const Node *n = node_get(node, parts[i].name);
         const PathStep *at = PATH_KEY(path, parts[i].name);

@@ -82,8 +82,7 @@ static void read_strings(Arena *a, const Field *f, const PathStep *path, const N
     }
     const char **items = ARENA_ARRAY(a, const char *, n->n ? n->n : 1);
     size_t count = 0, i = 0;
-    NODE_EACH(item, n)
-    {
+    NODE_EACH (item, n) {
         const char *text = read_word(f, PATH_INDEX(path, i++), item, r);
         if (text)
             items[count++] = text;
@@ -114,8 +113,7 @@ static void warn_first_boot(const IgnConfig *c, const PathStep *path, Report *r)
                        "%s take effect at a machine's first boot only; machines that already run keep theirs",
                        rows[i].name);
     size_t i = 0;
-    IGN_EACH(IgnUser, u, c->passwd.users)
-    {
+    IGN_EACH (IgnUser, u, c->passwd.users) {
         if (u->name && strcmp(u->name, "core"))
             report_add(
                 r, SEVERITY_WARNING, PATH_INDEX(PATH_KEY(passwd, "users"), i), u->node,
@@ -129,8 +127,7 @@ static void refuse_unmanageable(const IgnConfig *c, const PathStep *path, Report
 {
     const PathStep *files = PATH_KEY(PATH_KEY(path, "storage"), "files");
     size_t i = 0;
-    IGN_EACH(IgnFile, f, c->storage.files)
-    {
+    IGN_EACH (IgnFile, f, c->storage.files) {
         const PathStep *file = PATH_INDEX(files, i++);
         if (f->mode.set && f->mode.value > 0777)
             report_add(r, SEVERITY_ERROR, PATH_KEY(file, "mode"), node_get(f->base.node, "mode"),
@@ -148,9 +145,9 @@ static bool config_says_nothing(const Node *n)
         return true;
     if (n->kind != NODE_OBJECT)
         return false;
-    NODE_EACH(child, n)
-    if (!config_says_nothing(child))
-        return false;
+    NODE_EACH (child, n)
+        if (!config_says_nothing(child))
+            return false;
     return true;
 }
 
@@ -176,8 +173,7 @@ static void read_spec(Arena *a, const Node *spec, MachineConfig *mc, Report *r)
         report_add(r, SEVERITY_ERROR, path, spec, "expected an object, found %s", node_kind_name(spec->kind));
         return;
     }
-    NODE_EACH(n, spec)
-    {
+    NODE_EACH (n, spec) {
         const Field *f = find_field(n->key);
         const PathStep *at = PATH_KEY(path, n->key);
         if (!f)

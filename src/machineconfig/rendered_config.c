@@ -59,20 +59,20 @@ static IgnList copy_files(Arena *a, const IgnList *files)
 
 static void overwrite_by_default(IgnConfig *c)
 {
-    IGN_EACH(IgnFile, f, c->storage.files)
-    if (f->contents.source && f->base.overwrite == BOOL_UNSET)
-        f->base.overwrite = BOOL_TRUE;
+    IGN_EACH (IgnFile, f, c->storage.files)
+        if (f->contents.source && f->base.overwrite == BOOL_UNSET)
+            f->base.overwrite = BOOL_TRUE;
 }
 
 static void forget_covered_contents(IgnConfig *parent, const IgnConfig *child)
 {
     _cleanup_map_ Map given = MAP_INIT;
-    IGN_EACH(IgnFile, f, child->storage.files)
-    if (f->contents.source)
-        map_put(&given, f->base.path, f);
-    IGN_EACH(IgnFile, f, parent->storage.files)
-    if (map_has(&given, f->base.path))
-        f->contents = (IgnResource){0};
+    IGN_EACH (IgnFile, f, child->storage.files)
+        if (f->contents.source)
+            map_put(&given, f->base.path, f);
+    IGN_EACH (IgnFile, f, parent->storage.files)
+        if (map_has(&given, f->base.path))
+            f->contents = (IgnResource){0};
 }
 
 static IgnConfig *merge_configs(Arena *a, const RenderedConfig *rc)
@@ -204,9 +204,9 @@ int rendered_config_make(Arena *a, const RenderInput *in, RenderedConfig **ret, 
 
 static const Node *find_dropin(const IgnUnit *u, const char *name)
 {
-    IGN_EACH(IgnDropin, d, u->dropins)
-    if (!strcmp(d->name, name))
-        return d->node;
+    IGN_EACH (IgnDropin, d, u->dropins)
+        if (!strcmp(d->name, name))
+            return d->node;
     return NULL;
 }
 
@@ -214,31 +214,31 @@ static const Node *find_unit(const IgnConfig *c, const char *what)
 {
     const char *slash = strchr(what, '/');
     size_t n = slash ? (size_t)(slash - what) : strlen(what);
-    IGN_EACH(IgnUnit, u, c->systemd.units)
-    if (strlen(u->name) == n && !memcmp(u->name, what, n))
-        return slash ? find_dropin(u, slash + 1) : u->node;
+    IGN_EACH (IgnUnit, u, c->systemd.units)
+        if (strlen(u->name) == n && !memcmp(u->name, what, n))
+            return slash ? find_dropin(u, slash + 1) : u->node;
     return NULL;
 }
 
 static const Node *find_path(const IgnConfig *c, const char *path)
 {
-    IGN_EACH(IgnFile, f, c->storage.files)
-    if (!strcmp(f->base.path, path))
-        return f->base.node;
-    IGN_EACH(IgnDirectory, d, c->storage.directories)
-    if (!strcmp(d->base.path, path))
-        return d->base.node;
-    IGN_EACH(IgnLink, l, c->storage.links)
-    if (!strcmp(l->base.path, path))
-        return l->base.node;
+    IGN_EACH (IgnFile, f, c->storage.files)
+        if (!strcmp(f->base.path, path))
+            return f->base.node;
+    IGN_EACH (IgnDirectory, d, c->storage.directories)
+        if (!strcmp(d->base.path, path))
+            return d->base.node;
+    IGN_EACH (IgnLink, l, c->storage.links)
+        if (!strcmp(l->base.path, path))
+            return l->base.node;
     return NULL;
 }
 
 static const Node *find_user(const IgnConfig *c, const char *name)
 {
-    IGN_EACH(IgnUser, u, c->passwd.users)
-    if (!strcmp(u->name, name))
-        return u->node;
+    IGN_EACH (IgnUser, u, c->passwd.users)
+        if (!strcmp(u->name, name))
+            return u->node;
     return NULL;
 }
 

@@ -131,8 +131,7 @@ static FetchPool *siblings_pool(const Chain *c, const Link *link, const IgnList 
 
     if (!fetch_pool_idle(c->pool) || c->total + merge->n > CONFIG_CHAIN_TOTAL_MAX)
         return NULL;
-    IGN_EACH(const IgnResource, r, *merge)
-    {
+    IGN_EACH (const IgnResource, r, *merge) {
         if (!r->source || link_check(c, link, r->source, NULL) < 0)
             break;
         list[n++] = r;
@@ -143,8 +142,7 @@ static FetchPool *siblings_pool(const Chain *c, const Link *link, const IgnList 
 
 static int merge_all(Chain *c, const Link *link, const IgnList *refs, IgnConfig **sum, Error *e)
 {
-    IGN_EACH(const IgnResource, r, *refs)
-    {
+    IGN_EACH (const IgnResource, r, *refs) {
         if (!r->source)
             return error_set(e, EINVAL, "invalid referenced config: source is required");
         int k = merge(c, link, r, sum, e);

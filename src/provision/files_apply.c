@@ -253,8 +253,7 @@ static int contents_write(FilesApply *a, const FilesOp *op, int fd, bool appende
         return r;
     if (op->text && (r = file_write_fd(fd, op->text, op->text_len)) < 0)
         return error_errno(e, r, "writing");
-    IGN_EACH(IgnResource, part, f->append)
-    {
+    IGN_EACH (IgnResource, part, f->append) {
         r = fetch_pool_fd(a->pool, a->o.fetcher, part, fd, e);
         if (r < 0)
             return r;
@@ -666,8 +665,7 @@ static size_t remote_list(const FilesPlan *p, size_t from, size_t to, const IgnR
             continue;
         const IgnFile *f = (const IgnFile *)p->ops[i].node;
         n = remote_note(list, n, &f->contents);
-        IGN_EACH(IgnResource, part, f->append)
-        {
+        IGN_EACH (IgnResource, part, f->append) {
             n = remote_note(list, n, part);
         }
     }

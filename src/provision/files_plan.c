@@ -308,19 +308,19 @@ int files_plan_add_storage(FilesPlan *plan, const IgnStorage *s, const FilesProb
     _cleanup_free_ Entry **order = calloc(n + 1, sizeof(*order));
     if (!entries || !order)
         abort();
-    IGN_EACH(IgnDirectory, d, s->directories)
-    entries[i++] = (Entry){.op = {.kind = FILES_DIRECTORY, .node = &d->base},
-                           .list = "directories",
-                           .index = d - (IgnDirectory *)s->directories.items};
-    IGN_EACH(IgnFile, f, s->files)
-    entries[i++] = (Entry){.op = {.kind = FILES_FILE, .node = &f->base},
-                           .list = "files",
-                           .index = f - (IgnFile *)s->files.items};
-    IGN_EACH(IgnLink, l, s->links)
-    entries[i++] =
-        (Entry){.op = {.kind = opt_bool(l->hard, false) ? FILES_HARDLINK : FILES_SYMLINK, .node = &l->base},
-                .list = "links",
-                .index = l - (IgnLink *)s->links.items};
+    IGN_EACH (IgnDirectory, d, s->directories)
+        entries[i++] = (Entry){.op = {.kind = FILES_DIRECTORY, .node = &d->base},
+                               .list = "directories",
+                               .index = d - (IgnDirectory *)s->directories.items};
+    IGN_EACH (IgnFile, f, s->files)
+        entries[i++] = (Entry){.op = {.kind = FILES_FILE, .node = &f->base},
+                               .list = "files",
+                               .index = f - (IgnFile *)s->files.items};
+    IGN_EACH (IgnLink, l, s->links)
+        entries[i++] = (Entry){
+            .op = {.kind = opt_bool(l->hard, false) ? FILES_HARDLINK : FILES_SYMLINK, .node = &l->base},
+            .list = "links",
+            .index = l - (IgnLink *)s->links.items};
     size_t ok = 0;
     for (i = 0; i < n; i++) {
         entries[i].op.overwrite = opt_bool(entries[i].op.node->overwrite, false);
@@ -426,8 +426,7 @@ static void print_file(const FilesOp *op, Buf *out)
         print_source(f->contents.source, out);
     else if (op->before.kind == FILES_ABSENT)
         buf_add_str(out, " empty");
-    IGN_EACH(IgnResource, r, f->append)
-    {
+    IGN_EACH (IgnResource, r, f->append) {
         buf_add_str(out, ", append");
         print_source(r->source ? r->source : "", out);
     }

@@ -105,8 +105,7 @@ int luks_files_plan(FilesPlan *p, const IgnStorage *storage, const State *state,
         return 0;
     _cleanup_buf_ Buf lines = BUF_INIT;
     bool have_dir = false;
-    IGN_EACH(IgnLuks, l, storage->luks)
-    {
+    IGN_EACH (IgnLuks, l, storage->luks) {
         const char *id, *key = "none";
         int r = uuid(p->arena, l->device, &id, e);
         if (r < 0)
@@ -134,8 +133,7 @@ int luks_files_plan(FilesPlan *p, const IgnStorage *storage, const State *state,
     int r = files_plan_add(p, &crypttab, probe, report);
     if (r < 0)
         return r;
-    IGN_EACH(IgnLuks, l, storage->luks)
-    {
+    IGN_EACH (IgnLuks, l, storage->luks) {
         r = zkey_add(p, l, state, probe, report, e);
         if (r < 0)
             return r;

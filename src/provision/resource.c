@@ -308,8 +308,7 @@ int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e)
     f->http.no_proxy = (const char *const *)strings_copy(f->arena, &meta->proxy.no_proxy);
     if (authorities->n == 0)
         return 0;
-    IGN_EACH(const IgnResource, r, *authorities)
-    {
+    IGN_EACH (const IgnResource, r, *authorities) {
         const Buf *pem;
         int k = authority_fetch(f, r, &pem, e);
         if (k < 0)
@@ -329,8 +328,7 @@ int fetcher_inline_authorities(Fetcher *f, Arena *a, IgnList *list, Error *e)
     IgnResource *inlined = ARENA_ARRAY(a, IgnResource, list->n + 1);
     size_t n = 0;
 
-    IGN_EACH(const IgnResource, r, *list)
-    {
+    IGN_EACH (const IgnResource, r, *list) {
         _cleanup_buf_ Buf url = BUF_INIT;
         const Buf *pem;
         int k = authority_fetch(f, r, &pem, e);

@@ -57,8 +57,7 @@ static int headers_new(const IgnList *list, HttpHeader **ret, Error *e)
 
     if (!headers)
         abort();
-    IGN_EACH(const IgnHeader, h, *list)
-    {
+    IGN_EACH (const IgnHeader, h, *list) {
         /* Without a value it takes one of a parent away in a merge; what is left of it asks for nothing. */
         if (!h->name || !h->value)
             return error_set(e, EINVAL, "the HTTP header %s has no value",

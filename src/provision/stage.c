@@ -63,8 +63,7 @@ int stage_disks_run(StageContext *c, Error *e)
 
 int stage_mount_run(StageContext *c, Error *e)
 {
-    IGN_EACH(const IgnFilesystem, fs, c->config->storage.filesystems)
-    {
+    IGN_EACH (const IgnFilesystem, fs, c->config->storage.filesystems) {
         if (fs->path && *fs->path)
             return error_set(e, EOPNOTSUPP, "stage mount does not support storage.filesystems yet: %s on %s",
                              fs->device ? fs->device : "?", fs->path);

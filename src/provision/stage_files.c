@@ -159,8 +159,7 @@ static int plan_make(Run *run, Error *e)
     r = luks_files_plan(p, &c->config->storage, c->state, run->o->luks_uuid, &run->probe, &run->report, e);
     if (r < 0 && e && e->code)
         return error_wrap(e, r, "crypttab");
-    IGN_EACH(IgnFile, f, c->state->provider_output_files)
-    {
+    IGN_EACH (IgnFile, f, c->state->provider_output_files) {
         FilesOp op = {.kind = FILES_FILE, .overwrite = opt_bool(f->base.overwrite, false), .node = &f->base};
         (void)files_plan_add(p, &op, &run->probe, &run->report);
     }

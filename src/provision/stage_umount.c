@@ -67,8 +67,7 @@ int stage_umount_run(StageContext *c, Error *e)
 
     if (!list)
         abort();
-    IGN_EACH(const IgnFilesystem, fs, *all)
-    {
+    IGN_EACH (const IgnFilesystem, fs, *all) {
         if (has_mount(fs))
             list[n++] = fs;
     }

@@ -84,8 +84,7 @@ static int read_configs(State *s, const Node *top, Error *e)
 
     if (r < 0 || !list)
         return r;
-    NODE_EACH(c, list)
-    {
+    NODE_EACH (c, list) {
         const char *kind = node_string(node_get(c, "kind")), *source = node_string(node_get(c, "source"));
         const Node *referenced = node_get(c, "referenced");
         if (!kind || !source)
@@ -102,8 +101,7 @@ static int read_keys(Arena *a, const Node *top, const char *name, StateKey **key
 
     if (r < 0 || !object)
         return r;
-    NODE_EACH(k, object)
-    {
+    NODE_EACH (k, object) {
         const char *contents = node_string(k);
         if (!contents)
             return error_set(e, EBADMSG, "an entry of %s is no string", name);
@@ -119,8 +117,7 @@ static int read_directories(State *s, const Node *top, Error *e)
 
     if (r < 0 || !list)
         return r;
-    NODE_EACH(d, list)
-    {
+    NODE_EACH (d, list) {
         const char *path = node_string(d);
         if (!path)
             return error_set(e, EBADMSG, "an entry of notatedDirectories is no string");

@@ -26,10 +26,10 @@ static int unit_plan(FilesPlan *p, const IgnUnit *u, const FilesProbe *probe, Re
 {
     Arena *a = p->arena;
     int result = 0;
-    IGN_EACH(IgnDropin, d, u->dropins)
-    if (d->contents && add_text(p, arena_printf(a, UNITS_DIR "/%s.d/%s", u->name, d->name), d->contents,
-                                d->node, probe, r) < 0)
-        result = -EINVAL;
+    IGN_EACH (IgnDropin, d, u->dropins)
+        if (d->contents && add_text(p, arena_printf(a, UNITS_DIR "/%s.d/%s", u->name, d->name), d->contents,
+                                    d->node, probe, r) < 0)
+            result = -EINVAL;
     const char *path = arena_printf(a, UNITS_DIR "/%s", u->name);
     if (u->mask == BOOL_TRUE) {
         FilesOp op = {
@@ -51,9 +51,9 @@ static int unit_plan(FilesPlan *p, const IgnUnit *u, const FilesProbe *probe, Re
 int units_plan(FilesPlan *p, const IgnSystemd *systemd, const FilesProbe *probe, Report *r)
 {
     int result = 0;
-    IGN_EACH(IgnUnit, u, systemd->units)
-    if (unit_plan(p, u, probe, r) < 0)
-        result = -EINVAL;
+    IGN_EACH (IgnUnit, u, systemd->units)
+        if (unit_plan(p, u, probe, r) < 0)
+            result = -EINVAL;
     return result;
 }
 
@@ -98,11 +98,10 @@ static int preset_add(Arena *a, const IgnUnit *u, UnitPreset *presets, size_t *n
 int units_presets(Arena *a, const IgnSystemd *systemd, UnitPreset **ret, size_t *ret_n, Error *e)
 {
     size_t n = 0, templates = 0;
-    IGN_EACH(IgnUnit, u, systemd->units)
-    templates += u->enabled != BOOL_UNSET && strchr(u->name, '@');
+    IGN_EACH (IgnUnit, u, systemd->units)
+        templates += u->enabled != BOOL_UNSET && strchr(u->name, '@');
     UnitPreset *presets = ARENA_ARRAY(a, UnitPreset, systemd->units.n + 1);
-    IGN_EACH(IgnUnit, u, systemd->units)
-    {
+    IGN_EACH (IgnUnit, u, systemd->units) {
         int r = u->enabled == BOOL_UNSET ? 0 : preset_add(a, u, presets, &n, templates, e);
         if (r < 0)
             return r;

@@ -353,14 +353,12 @@ static int relabel_databases(const StageContext *c, const UsersOptions *o, Error
 int users_apply(const StageContext *c, const UsersOptions *o, Error *e)
 {
     const IgnPasswd *p = &c->config->passwd;
-    IGN_EACH(IgnGroup, g, p->groups)
-    {
+    IGN_EACH (IgnGroup, g, p->groups) {
         int r = group_ensure(c, o, g, e);
         if (r < 0)
             return r;
     }
-    IGN_EACH(IgnUser, u, p->users)
-    {
+    IGN_EACH (IgnUser, u, p->users) {
         int r = user_ensure(c, o, u, e);
         if (r < 0)
             return r;

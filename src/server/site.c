@@ -89,8 +89,7 @@ static int add_pools(Site *s, const Node *pools, Error *e)
     if (!pools || pools->kind != NODE_OBJECT)
         return error_set(e, EBADMSG, "a snapshot without pools");
     s->pools = ARENA_ARRAY(s->arena, Pool, pools->n ? pools->n : 1);
-    NODE_EACH(p, pools)
-    {
+    NODE_EACH (p, pools) {
         const char *name = node_string(node_get_path(p, "metadata.name"));
         if (!name)
             return error_set(e, EBADMSG, "pool '%s' has a rendered config without a name", p->key);

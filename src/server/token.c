@@ -47,8 +47,7 @@ int token_list_check(const Node *tokens, Error *e)
     size_t i = 0;
     if (!tokens || tokens->kind != NODE_ARRAY)
         return error_set(e, EBADMSG, "there is no list 'tokens'");
-    NODE_EACH(t, tokens)
-    {
+    NODE_EACH (t, tokens) {
         const char *digest = node_string(node_get(t, "sha256")), *role = node_string(node_get(t, "role"));
         time_t until;
         if (!digest || strlen(digest) != 64 || strspn(digest, "0123456789abcdef") != 64)
@@ -74,8 +73,7 @@ TokenVerdict token_check(const Node *tokens, const char *token, const char *pool
         return TOKEN_UNKNOWN;
     snprintf(mark, 9, "%.8s", hex);
     TokenVerdict best = TOKEN_UNKNOWN;
-    NODE_EACH(t, tokens)
-    {
+    NODE_EACH (t, tokens) {
         const char *known = node_string(node_get(t, "sha256")), *role = node_string(node_get(t, "role"));
         if (!known || !role || strlen(known) != strlen(hex) || !same(known, hex, strlen(hex)))
             continue;

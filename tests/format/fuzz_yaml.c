@@ -37,8 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     report_write(&report, REPORT_TEXT, &out);
     if (r < 0)
         return 0;
-    NODE_EACH(tree, list)
-    {
+    NODE_EACH (tree, list) {
         check_round_trip(a, tree, true);
         check_round_trip(a, tree, false);
     }

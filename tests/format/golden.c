@@ -16,8 +16,7 @@ static void dump(const Node *n, unsigned depth)
         printf("%s (%u:%u): ", n->key, n->key_line, n->key_column);
     printf("%u:%u %s %s\n", n->line, n->column, node_kind_name(n->kind), value.len ? value.data : "");
     if (collection)
-        NODE_EACH(child, n)
-        {
+        NODE_EACH (child, n) {
             dump(child, depth + 1);
         }
 }

@@ -76,8 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Source source = {.name = "fuzz", .text = (const char *)data, .len = size};
     Node *documents;
     if (yaml_read_all(arena, &source, SEVERITY_WARNING, &documents, &in.report) == 0) {
-        NODE_EACH(d, documents)
-        take(&in, d);
+        NODE_EACH (d, documents)
+            take(&in, d);
         for (size_t i = 0; i < in.n_pools; i++)
             check_pool(&in, in.pools[i]);
         for (size_t i = 0; i < in.n_configs; i++)
