@@ -29,7 +29,8 @@ class Configs(ProvisionTest):
         headers = [{"name": "X-Token", "value": "t"}, {"name": "User-Agent", "value": "mine"}]
         self.stage("fetch", merge({"source": s.put("/a", BODY)},
                                   {"source": s.put("/b", BODY), "httpHeaders": headers}))
-        first, second = s.requests[0][1], s.requests[1][1]
+        asked = dict(s.requests) # siblings are fetched at the same time
+        first, second = asked["/a"], asked["/b"]
         self.assertEqual(first["Accept"], "application/vnd.coreos.ignition+json;version=3.6.0, */*;q=0.1")
         self.assertEqual(first["Accept-Encoding"], "identity")
         self.assertTrue(first["User-Agent"].startswith("Ignition/"))
