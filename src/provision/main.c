@@ -29,6 +29,24 @@ int program_usage(const ProgramUsage *u, const Error *e, int code)
     return code;
 }
 
+bool program_goes_on(const ProgramUsage *u, const ProgramWords *w, const bool *version, int *ret_code)
+{
+    Error e = ERROR_INIT;
+    int n = go_flags_parse(u->flags, GO_FLAGS_INTERSPERSED, w->argc, w->argv, &e);
+    if (n == -ECANCELED)
+        *ret_code = program_usage(u, NULL, 0);
+    else if (n < 0)
+        *ret_code = program_usage(u, &e, 2);
+    else if (*version) {
+        puts(PROGRAM_VERSION);
+        *ret_code = 0;
+    } else if (n != w->wanted)
+        *ret_code = program_usage(u, NULL, w->code);
+    else
+        return true;
+    return false;
+}
+
 void program_log_open(bool to_stdout)
 {
     /* Messages of every layer belong on stdout then, so the descriptor is what changes, not the messages. */

@@ -22,6 +22,17 @@ typedef struct ProgramUsage {
  * `code`. */
 int program_usage(const ProgramUsage *u, const Error *e, int code);
 
+typedef struct ProgramWords {
+    int argc;
+    char **argv;
+    int wanted; /* arguments besides the flags */
+    int code;   /* exit code when there are more or fewer */
+} ProgramWords;
+/* Reads the flags of a program that has no stages, and does what all of them do alike: help, version, wrong
+ * flags, a wrong number of arguments. True: the arguments stand at the front of argv; otherwise *ret_code is
+ * what the program ends with. */
+bool program_goes_on(const ProgramUsage *u, const ProgramWords *w, const bool *version, int *ret_code);
+
 /* The messages' way: the journal, or stdout in the initramfs' debugging flag -log-to-stdout. */
 void program_log_open(bool to_stdout);
 /* The one line that carries the word that harnesses look for; returns 1. */

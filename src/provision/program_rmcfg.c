@@ -36,20 +36,11 @@ int program_rmcfg(int argc, char **argv)
         {"version", GO_FLAG_BOOL, &version, "print the version and exit"},
         {.name = NULL},
     };
-    const char *name = argv[0], *synopsis = "-platform id [flags]";
-    Error e = ERROR_INIT;
+    const ProgramUsage usage = {flags, argv[0], "-platform id [flags]"};
+    int code;
 
-    int n = go_flags_parse(flags, GO_FLAGS_INTERSPERSED, argc, argv, &e);
-    if (n == -ECANCELED)
-        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 0);
-    if (n < 0)
-        return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, 2);
-    if (version) {
-        puts(PROGRAM_VERSION);
-        return 0;
-    }
-    if (n > 0)
-        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 2);
+    if (!program_goes_on(&usage, &(ProgramWords){argc, argv, 0, 2}, &version, &code))
+        return code;
     if (!platform || !*platform) {
         fputs("'--platform' must be provided\n", stderr);
         return 2;

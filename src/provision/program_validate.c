@@ -73,23 +73,15 @@ int program_validate(int argc, char **argv)
         {"version", GO_FLAG_BOOL, &version, "print the version of ignition-validate"},
         {.name = NULL},
     };
-    const char *name = argv[0], *synopsis = "[flags] config.ign";
+    const ProgramUsage usage = {flags, argv[0], "[flags] config.ign"};
+    int code;
     Error e = ERROR_INIT;
 
-    int n = go_flags_parse(flags, GO_FLAGS_INTERSPERSED, argc, argv, &e);
-    if (n == -ECANCELED)
-        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 0);
-    if (n < 0)
-        return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, 2);
-    if (version) {
-        puts(PROGRAM_VERSION);
-        return 0;
-    }
-    if (n != 1)
-        return program_usage(&(ProgramUsage){flags, name, synopsis}, NULL, 1);
+    if (!program_goes_on(&usage, &(ProgramWords){argc, argv, 1, 1}, &version, &code))
+        return code;
     for (size_t i = 0; i < ELEMENTS(formats); i++)
         if (strcmp(formats[i].name, format) == 0)
             return validate(argv[0], formats[i].format);
     error_set(&e, EINVAL, "invalid value \"%s\" for flag -format: text, json or sarif", format);
-    return program_usage(&(ProgramUsage){flags, name, synopsis}, &e, 2);
+    return program_usage(&usage, &e, 2);
 }
