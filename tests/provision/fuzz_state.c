@@ -50,10 +50,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     Error e = ERROR_INIT;
     char path[64];
 
-    if (directory[sizeof(directory) - 2] == 'X') {
+    static bool made; /* the name does not tell: its last letter may be an X */
+    if (!made) {
         if (!mkdtemp(directory))
             abort();
-        atexit(directory_remove);
+        made = atexit(directory_remove) == 0;
     }
     if (fd < 0 || file_write_fd(fd, data, size) < 0)
         abort();
