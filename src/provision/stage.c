@@ -1,5 +1,5 @@
 /* The stages by name, and those that have nothing of their own to do yet: `fetch` is over once the config is
- * in the cache; `disks` and `mount` do not exist so far, so a config that needs them fails there. */
+ * in the cache; `disks` does not exist so far, so a config that needs it fails there. */
 #include "provision/stage.h"
 
 #include <string.h>
@@ -58,15 +58,5 @@ int stage_disks_run(StageContext *c, Error *e)
     if (names.len > 0)
         return error_set(e, EOPNOTSUPP, "stage disks does not support these sections of the config yet: %s",
                          names.data);
-    return 0;
-}
-
-int stage_mount_run(StageContext *c, Error *e)
-{
-    IGN_EACH (const IgnFilesystem, fs, c->config->storage.filesystems) {
-        if (fs->path && *fs->path)
-            return error_set(e, EOPNOTSUPP, "stage mount does not support storage.filesystems yet: %s on %s",
-                             fs->device ? fs->device : "?", fs->path);
-    }
     return 0;
 }
