@@ -2,7 +2,7 @@
  * onto them. For each in turn:
  *   1. wait for its device;
  *   2. walk to the mount point from the root's descriptor, one component at a time, making what is missing
- * (0755, noted in the state: home directories are given to their users later);
+ * (0755, noted in the state: home directories are given to their users later; journal: mount_journal.h);
  *   3. if that filesystem is mounted there already (a run that follows an interrupted one), it is done;
  *   4. label what was made, mount, label the top of a fresh filesystem.
  * Refused: a link, or anything but a directory, in a mount point (after the boot it might lead elsewhere than
@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "provision/mount_journal.h"
 #include "provision/mount_points.h"
 #include "provision/relabel.h"
 #include "provision/stage.h"
@@ -27,8 +28,9 @@
 
 typedef struct MountRun {
     StageContext *c;
-    int root;        /* its own: after a mount on "/" it is another one */
-    StringList done; /* what this run mounted, as text with the root */
+    int root;             /* its own: after a mount on "/" it is another one */
+    MountJournal journal; /* of that root */
+    StringList done;      /* what this run mounted, as text with the root */
 } MountRun;
 
 /* One mount point on the way to its mount. */
@@ -36,12 +38,20 @@ typedef struct MountPlace {
     const IgnFilesystem *fs;
     const char *text; /* root and path */
     int fd;           /* O_PATH */
-    const char *made; /* the topmost directory that was made; NULL: none */
+    const char *made; /* the topmost directory that the stage made, now or before a power cut; NULL: none */
 } MountPlace;
 
 static bool is_root(const MountPlace *p)
 {
     return strcmp(p->fs->path, "/") == 0;
+}
+
+/* The root as its path leads to it now. */
+static int root_take(MountRun *run, Error *e)
+{
+    closep(&run->root);
+    run->root = root_open(run->c->root_path, e);
+    return run->root < 0 ? run->root : mount_journal_load(&run->journal, run->root, e);
 }
 
 /* ---- the mount point ---- */
@@ -75,7 +85,25 @@ static int directory_make(int dir, const char *name)
     if ((geteuid() == 0 && fchown(made, 0, 0) < 0) || fchmod(made, 0755) < 0 || fsync(made) < 0 ||
         fsync(parent) < 0)
         return -errno;
-    return 1;
+    return 0;
+}
+
+static void directory_note(MountRun *run, MountPlace *p, int fd, const char *path)
+{
+    const State *s = run->c->state;
+
+    uint64_t id;
+    bool top = false;
+
+    /* What another filesystem lies on by now got its label when that one was mounted. */
+    if (mount_of_fd(fd, &id, &top) >= 0 && top)
+        p->made = NULL;
+    else if (!p->made)
+        p->made = arena_strdup(run->c->arena, path);
+    for (size_t i = 0; i < s->n_notated_directories; i++)
+        if (strcmp(s->notated_directories[i], path) == 0)
+            return;
+    state_add_directory(run->c->state, path);
 }
 
 static int component_open(MountRun *run, MountPlace *p, const char *name, const char *upto, Error *e)
@@ -84,15 +112,16 @@ static int component_open(MountRun *run, MountPlace *p, const char *name, const 
     int fd = openat(p->fd, name, flags);
 
     if (fd < 0 && errno == ENOENT) {
-        int r = directory_make(p->fd, name);
+        int r = mount_journal_add(&run->journal, run->root, upto, e);
+        if (r < 0)
+            return r;
+        r = directory_make(p->fd, name);
         if (r < 0)
             return error_errno(e, r, "making the directory '%s' for the mount point '%s'", upto, p->fs->path);
-        if (r > 0) {
-            state_add_directory(run->c->state, upto);
-            p->made = p->made ? p->made : arena_strdup(run->c->arena, upto);
-        }
         fd = openat(p->fd, name, flags);
     }
+    if (fd >= 0 && mount_journal_has(&run->journal, upto))
+        directory_note(run, p, fd, upto);
     if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
         return not_a_directory(p, p->fd, name, upto, e);
     return fd < 0 ? error_errno(e, -errno, "mount point '%s': opening '%s'", p->fs->path, upto) : fd;
@@ -203,10 +232,9 @@ static int mount_fs(MountRun *run, const MountPlace *p, const char *device, Erro
                            *o.text ? " with options " : "", o.text);
     string_list_add(&run->done, p->text);
     if (is_root(p)) {
-        closep(&run->root);
-        run->root = root_open(run->c->root_path, e);
-        if (run->root < 0)
-            return run->root;
+        r = root_take(run, e);
+        if (r < 0)
+            return r;
     }
     if (o.propagation && mount(NULL, p->text, NULL, o.propagation, NULL) < 0)
         return error_errno(e, -errno, "changing the propagation of %s", p->text);
@@ -255,8 +283,7 @@ int stage_mount_run(StageContext *c, Error *e)
 
     if (n == 0 || r < 0)
         return r;
-    run.root = root_open(c->root_path, e);
-    r = run.root < 0 ? run.root : 0;
+    r = root_take(&run, e);
     for (size_t i = 0; i < n && r >= 0; i++) {
         MountPlace p = {
             .fs = list[i], .text = mount_point_text(c->arena, c->root_path, list[i]->path), .fd = -EBADF};
@@ -268,6 +295,7 @@ int stage_mount_run(StageContext *c, Error *e)
     if (r < 0)
         undo(&run);
     closep(&run.root);
+    mount_journal_done(&run.journal);
     string_list_done(&run.done);
     return r < 0 ? r : 0;
 }

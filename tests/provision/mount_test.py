@@ -52,6 +52,17 @@ class MountTest(ProvisionTest):
     def filesystem(self, path, kind="ext4", device=None, **more):
         return {"device": device or self.device(kind), "path": path, "format": kind, **more}
 
+    def record_labels(self):
+        """Gives the root a policy; the file has the paths that are labelled."""
+        tools, said = self.dir / "tools", self.dir / "labelled"
+        tools.mkdir()
+        (tools / "setfiles").write_text(f'#!/bin/sh\ntr "\\0" "\\n" >> {said}\n')
+        (tools / "setfiles").chmod(0o755)
+        self.env["PATH"] = f"{tools}:{self.env['PATH']}"
+        (self.root / "etc/selinux").mkdir()
+        (self.root / "etc/selinux/config").write_text("SELINUXTYPE=targeted\n")
+        return said
+
     def fetch(self, *filesystems, **sections):
         self.stage("fetch", config("3.6.0", storage={"filesystems": list(filesystems), **sections.pop("storage", {})},
                                    **sections))
@@ -76,6 +87,7 @@ class Mount(MountTest):
         for made in ("/srv", "/var", "/var/lib", "/var/lib/data"):
             self.assertEqual(stat.S_IMODE((self.root / made[1:]).stat().st_mode), 0o755)
         self.stage("files")
+        self.assertEqual(os.listdir(self.root / "etc"), [".ignition-result.json"], "the journal is gone")
         self.stage("umount")
         self.assertEqual(self.points(), {})
         self.assertEqual(os.listdir(self.root / "var"), [], "all of it is on the filesystems")
@@ -203,13 +215,7 @@ class Mount(MountTest):
 class Labels(MountTest):
     def test_what_is_labelled(self):
         """What is made, and the top of fresh filesystems, where the root has a policy."""
-        tools, said = self.dir / "tools", self.dir / "labelled"
-        tools.mkdir()
-        (tools / "setfiles").write_text(f'#!/bin/sh\ntr "\\0" "\\n" >> {said}\n')
-        (tools / "setfiles").chmod(0o755)
-        self.env["PATH"] = f"{tools}:{self.env['PATH']}"
-        (self.root / "etc/selinux").mkdir()
-        (self.root / "etc/selinux/config").write_text("SELINUXTYPE=targeted\n")
+        said = self.record_labels()
         used = self.filesystem("/used")
         self.fetch(used, self.filesystem("/new/fresh"))
         (self.root / "used").mkdir()
@@ -256,6 +262,7 @@ class Interrupted(MountTest):
 
     def test_at_every_step(self):
         self.fetch(self.filesystem("/a"), self.filesystem("/a/home/core"))
+        said = self.record_labels()
         expected, n = None, 0
         while True:
             n += 1
@@ -266,6 +273,13 @@ class Interrupted(MountTest):
             self.assertEqual((points, len(points)), (expected, 2), f"killed at {n}")
             self.stage("umount")
             self.assertEqual(self.points(), {}, f"killed at {n}")
+            self.assertEqual(self.saved_state()["notatedDirectories"], ["/a", "/a/home", "/a/home/core"], f"killed at {n}")
+            self.state.unlink()
+            self.assertEqual(sorted(set(said.read_text().split())),
+                             [f"{self.root}{p}" for p in ("/a", "/a/home", "/a/home/core")], f"killed at {n}")
+            said.unlink()
+            (self.root / "etc/.ignition-mount.journal").unlink()
+            self.assertEqual(os.listdir(self.root / "etc"), ["selinux"])
             if not killed:
                 break
             subprocess.run(["mount", self.loops[0], self.root / "a"], check=True)
