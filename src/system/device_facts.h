@@ -54,11 +54,16 @@ typedef struct Superblock {
     bool ambivalent; /* several contradicting ones; `type` is then what a tolerant look found, or NULL */
 } Superblock;
 
-typedef struct RaidFacts { /* of a member, or of a running array */
-    bool member, active;
+typedef struct RaidFacts { /* of a member; that a device is an array is no fact of its own */
+    bool member;
     const char *uuid, *name, *level; /* name without the host part; "raid1" */
-    unsigned devices, spares, working;
-    const char *const *members; /* device numbers "8:1" of a running array; ends with NULL */
+    const char *metadata;            /* "1.2" */
+    unsigned devices;                /* places in the array, spares not counted */
+    int role;                        /* its place; -1: a spare, or failed */
+    uint64_t events;                 /* 0 and 1 are as they are before an array first runs */
+    const char *array;               /* "md127": the array in the kernel that has it, superblock or not */
+    bool active;                     /* that array runs */
+    const char *const *members;      /* device numbers "8:1" of that array; ends with NULL */
 } RaidFacts;
 
 typedef struct LuksFacts {
@@ -74,9 +79,11 @@ typedef struct LvmVolume {
     const char *name;
     uint64_t size;
 } LvmVolume;
-typedef struct LvmFacts { /* of a physical volume */
-    const char *group, *group_uuid, *pv_uuid;
-    const LvmVolume *volumes;
+typedef struct LvmFacts {                     /* of a physical volume */
+    const char *group, *group_uuid, *pv_uuid; /* without a group only pv_uuid */
+    unsigned group_devices;                   /* how many it has in all */
+    uint64_t extent_size;
+    const LvmVolume *volumes; /* those that a person sees, by name */
     size_t n_volumes;
 } LvmFacts;
 
