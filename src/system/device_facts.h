@@ -73,6 +73,7 @@ typedef struct LuksFacts {
     bool opened;               /* a mapping of it exists: */
     const char *mapping;       /* its name */
     const char *const *tokens; /* types, "clevis"; ends with NULL */
+    const char *policy;        /* what its Clevis token is bound with, see clevis_policy.h */
 } LuksFacts;
 
 typedef struct LvmVolume {
