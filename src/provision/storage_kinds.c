@@ -2,6 +2,8 @@
 #include "provision/storage.h"
 
 const StorageKind *const storage_kinds[] = {
+    &storage_disk,
+    &storage_raid,
     &storage_filesystem,
     NULL,
 };
