@@ -41,7 +41,6 @@ static int partition_add(Arena *a, int fd, const DeviceFacts *disk, const Partit
         .size = p->size * sector,
         .sector_size = disk->sector_size,
         .physical_sector_size = disk->physical_sector_size,
-        .read_only = disk->read_only,
         .is_partition = true,
     };
 
@@ -65,6 +64,7 @@ int image_facts_add(Arena *a, const char *name, const char *file, FactsList *lis
     if (r < 0)
         return error_wrap(e, r, "image '%s'", file);
     d.path = d.real = arena_strdup(a, name);
+    d.read_only = false; /* who plans needs no right to write; the machine will have it */
     const TableGeometry g = {d.size, d.sector_size};
     r = partition_table_read(a, fd, &g, &d.table, e);
     if (r >= 0)

@@ -155,7 +155,7 @@ static int plan_disks(const Making *m, Error *e)
                                 .destroys = c->verb == STORAGE_RECREATE || c->verb == STORAGE_DELETE});
         }
         if (items[i].report.errors > 0)
-            add(m, PLAN_DISKS, "REFUSE", arena_strdup(m->a, items[i].name), "see above");
+            add(m, PLAN_DISKS, "REFUSE", arena_strdup(m->a, items[i].name), "its findings tell why");
     }
     storage_items_free(items, n);
     return 0;
@@ -339,6 +339,5 @@ int plan_make(Plan *p, StageContext *c, const PlanOptions *o, Error *e)
     r = plan_files(&m, e);
     if (empty >= 0)
         c->root = -EBADF;
-    report_sort(&p->report);
     return r;
 }

@@ -16,6 +16,7 @@
 #include "provision/device_inspect.h"
 #include "provision/image_facts.h"
 #include "provision/plan_make.h"
+#include "provision/platform.h"
 #include "provision/program.h"
 
 static const char *root_option, *inspect_option, *platform_option, *format_option = "text";
@@ -162,13 +163,18 @@ static int run(int argc _unused_, char **argv)
     _cleanup_arena_ Arena *arena = arena_new();
     _cleanup_plan_ Plan plan = {.arena = arena, .config = argv[0], .report = REPORT_INIT(arena)};
     Error e = ERROR_INIT;
-    int r = fetcher_new(&fetcher, &e);
 
+    if (platform_option && !platform_find(platform_option)) {
+        fprintf(stderr, "basalt-ignition plan: there is no platform '%s'\n", platform_option);
+        return EXIT_USAGE;
+    }
+    int r = fetcher_new(&fetcher, &e);
     log_open(LOG_TARGET_STDERR, "basalt-ignition", LOG_LEVEL_WARNING);
     if (r >= 0) {
         fetcher_set_offline(fetcher, offline_option);
         r = make(&plan, fetcher, &e);
     }
+    report_sort(&plan.report);
     if (r >= 0 || plan.report.n > 0)
         show(&plan, r < 0 ? e.text : NULL);
     if (r < 0) {

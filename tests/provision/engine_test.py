@@ -320,12 +320,6 @@ class Leftovers(ProvisionTest):
         self.assertIn("CRITICAL : Ignition failed: ", out)
         self.assertNotIn("s3cr3t", out)
 
-    def test_disks_are_refused_when_needed(self):
-        fs = {"device": "/dev/nonexistent", "path": "/var", "format": "ext4"}
-        self.stage("fetch", config(storage={"filesystems": [fs], "disks": [{"device": "/dev/x", "wipeTable": True}]}))
-        out = self.stage("disks", code=1)
-        self.assertIn("storage.disks, storage.filesystems", out)
-
     def test_umount_of_what_is_not_mounted(self):
         fs = {"device": "/dev/nonexistent", "path": "/var/lib", "format": "ext4"}
         self.stage("fetch", config(storage={"filesystems": [fs, {**fs, "device": "/dev/b", "path": "/var"}]}))
