@@ -17,6 +17,7 @@ bool source_needs_net(const char *source);
 
 /* The provider's config is fetched before any config can say how long that may take; 0: for ever. */
 int fetcher_set_total_timeout(Fetcher *f, int64_t ns, Error *e);
+int64_t fetcher_total_timeout(const Fetcher *f);
 /* What this config says from now on. Fetches its authorities; without any the ones of before stay. */
 int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e);
 /* One with the settings of now, for another thread; it may fetch and be asked, nothing else, and `f` must

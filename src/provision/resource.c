@@ -116,6 +116,11 @@ int fetcher_set_total_timeout(Fetcher *f, int64_t ns, Error *e _unused_)
     return 0;
 }
 
+int64_t fetcher_total_timeout(const Fetcher *f)
+{
+    return f->http.total_ms * 1000000;
+}
+
 static int data_fetch(Fetcher *f _unused_, const IgnResource *r, Content *c, Error *e)
 {
     _cleanup_(buf_done_secret)
