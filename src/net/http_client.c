@@ -37,7 +37,6 @@ typedef struct Transfer {
     int sink_result;
     int64_t deadline, started; /* milliseconds of the monotonic clock; deadline 0: none */
     bool headers_late;
-    Error dialled; /* why there is no way to the server */
 } Transfer;
 
 static int64_t now_ms(void)
@@ -86,20 +85,6 @@ static size_t take_header(char *line, size_t one, size_t n, void *context)
     if (t->request->header)
         t->request->header(t->request->context, line, n);
     return one * n;
-}
-
-static curl_socket_t dial(void *context, curlsocktype purpose _unused_,
-                          struct curl_sockaddr *address _unused_)
-{
-    Transfer *t = context;
-    t->dialled = ERROR_INIT;
-    int fd = t->options->dial(t->options->context, &t->dialled);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
-static int dialled(void *context _unused_, curl_socket_t fd _unused_, curlsocktype purpose _unused_)
-{
-    return CURL_SOCKOPT_ALREADY_CONNECTED;
 }
 
 /* The first piece of a body: does it go on where the former broke off, or does it start anew? */
@@ -248,20 +233,6 @@ static void set_method(Transfer *t, bool redirected)
     c->setopt(t->easy, CURLOPT_CUSTOMREQUEST, sends ? method : NULL);
 }
 
-static void set_way(Transfer *t)
-{
-    const Curl *c = t->curl;
-    if (t->options->local_port) {
-        c->setopt(t->easy, CURLOPT_LOCALPORT, (long)t->options->local_port);
-        c->setopt(t->easy, CURLOPT_LOCALPORTRANGE, (long)t->options->local_ports);
-    }
-    if (t->options->dial) {
-        c->setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, dial);
-        c->setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
-        c->setopt(t->easy, CURLOPT_SOCKOPTFUNCTION, dialled);
-    }
-}
-
 static void set_options(Transfer *t, struct curl_slist *headers, bool redirected)
 {
     const Curl *c = t->curl;
@@ -288,7 +259,10 @@ static void set_options(Transfer *t, struct curl_slist *headers, bool redirected
     c->setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
     set_trust(t);
     set_proxy(t);
-    set_way(t);
+    if (t->options->local_port) {
+        c->setopt(t->easy, CURLOPT_LOCALPORT, (long)t->options->local_port);
+        c->setopt(t->easy, CURLOPT_LOCALPORTRANGE, (long)t->options->local_ports);
+    }
 }
 
 static CURLcode transfer(Transfer *t, bool redirected)
@@ -365,8 +339,6 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
     if (code != CURLE_OK) {
         if (code == CURLE_PEER_FAILED_VERIFICATION)
             explain_distrust(t, e);
-        else if (t->dialled.code)
-            error_set(e, t->dialled.code, "%s", t->dialled.text);
         else
             error_set(e, EIO, "%s", t->why[0] ? t->why : t->curl->strerror(code));
         return OUTCOME_AGAIN;

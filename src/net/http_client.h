@@ -25,9 +25,6 @@ typedef struct HttpOptions {
     unsigned attempts;           /* 0: no limit */
     /* The client's own end: one of so many ports from here on that is free. 0: any. */
     unsigned local_port, local_ports;
-    /* The way to the server, in place of a TCP connection to the URL's host: a connected descriptor that is
-     * given away, or -errno. May be NULL. */
-    int (*dial)(void *context, Error *e);
     /* Told before each try after the first; may be NULL. */
     void (*retrying)(void *context, unsigned attempt, const char *url, const char *why);
     /* Asked about once a second, from the thread that called: true ends the work with -ECANCELED. May be

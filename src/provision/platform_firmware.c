@@ -1,22 +1,17 @@
-/* Configs that the firmware, the hypervisor or the machine's own management hands over by a file or a socket:
- * QEMU (fw_cfg, or a disk named `ignition` where the machine has no fw_cfg), NVIDIA BlueField (bootfifo),
- * z/VM (the virtual card reader), Apple's hypervisor (HTTP over vsock). */
+/* Configs that the firmware, the hypervisor or the machine's own management hands over as a file: QEMU (fw_cfg, or
+ * a disk named `ignition` where the machine has no fw_cfg), NVIDIA BlueField (bootfifo), z/VM (the virtual card
+ * reader). */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-
-/* It needs what sys/socket.h declares. */
-#include <linux/vm_sockets.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "provision/platform.h"
 
-enum { FW_CFG_SIZE_TEXT_MAX = 64, LIST_MAX = 1024 * 1024, VSOCK_PORT = 1024 };
+enum { FW_CFG_SIZE_TEXT_MAX = 64, LIST_MAX = 1024 * 1024 };
 
 /* Machines without fw_cfg get the config as a disk, which may take its time. */
 #if defined(__powerpc64__) || defined(__s390x__)
@@ -247,42 +242,4 @@ int zvm_fetch(const PlatformFetch *p, Buf *ret, Error *e)
         return -ENODATA;
     }
     return reader_receive(p, number, ret, e);
-}
-
-/* ---- Apple's hypervisor ---- */
-
-static int vsock_dial(void *context _unused_, Error *e)
-{
-    const struct sockaddr_vm host = {
-        .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = VSOCK_PORT};
-    const char *path = getenv("BASALT_VSOCK");
-    struct sockaddr_un instead = {.sun_family = AF_UNIX};
-    bool test = path && *path;
-    _cleanup_close_ int fd = socket(test ? AF_UNIX : AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return error_errno(e, -errno, "making a socket to the host");
-    snprintf(instead.sun_path, sizeof(instead.sun_path), "%s", test ? path : "");
-    int r = test ? connect(fd, (const struct sockaddr *)&instead, sizeof(instead))
-                 : connect(fd, (const struct sockaddr *)&host, sizeof(host));
-    if (r < 0)
-        return error_errno(e, -errno, "connecting to port %d of the host", VSOCK_PORT);
-    return TAKE_FD(fd);
-}
-
-int applehv_fetch(const PlatformFetch *p, Buf *ret, Error *e)
-{
-    const HttpHeader headers[] = {{"Accept", "application/json"}, {.name = NULL}};
-    const ResourceCall call = {
-        .request = {.url = "http://127.0.0.1/", .headers = headers, .max = PLATFORM_CONFIG_MAX},
-        .direct = true,
-        .deadline_ms = p->deadline_ms,
-        .dial = vsock_dial,
-    };
-    const char *present = platform_path(p->arena, "BASALT_SYSFS", "/sys", "devices/virtual/misc/vsock");
-    int r = platform_modprobe("vsock", present, e);
-
-    if (r < 0)
-        return r;
-    return resource_http_call(fetcher_http(p->fetcher), &call, ret, e);
 }

@@ -61,12 +61,6 @@ static void header(void *context, const char *line, size_t n)
     g->call->header(g->call->context, line, n);
 }
 
-static int dial(void *context, Error *e)
-{
-    Get *g = context;
-    return g->call->dial(g->call->context, e);
-}
-
 static bool cancelled(void *context)
 {
     Get *g = context;
@@ -123,7 +117,6 @@ static int get(Get *g, Error *e)
         .total_ms = h->total_ms,
         .local_port = call->local_port,
         .local_ports = call->local_ports,
-        .dial = call->dial ? dial : NULL,
         .retrying = retrying,
         .cancelled = h->cancelled ? cancelled : NULL,
         .context = g,
