@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "provision/resource.h"
+#include "provision/resource_http.h"
 
 int fetcher_new(Fetcher **ret, Error *e);
 void fetcher_free(Fetcher *f);
@@ -25,6 +26,9 @@ int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e);
 Fetcher *fetcher_snapshot(const Fetcher *f);
 bool fetcher_same_settings(const Fetcher *a, const Fetcher *b);
 void fetcher_cancel(Fetcher *snapshot);
+bool fetcher_cancelled(const Fetcher *snapshot);
+/* The settings, for requests that are no resource of a config. */
+const ResourceHttp *fetcher_http(const Fetcher *f);
 
 /* Each authority as a data: URL, so that later stages need no network to trust a server. `list` is replaced.
  */

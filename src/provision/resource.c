@@ -100,6 +100,16 @@ void fetcher_cancel(Fetcher *snapshot)
     atomic_store(&snapshot->cancelled, true);
 }
 
+bool fetcher_cancelled(const Fetcher *snapshot)
+{
+    return atomic_load(&snapshot->cancelled);
+}
+
+const ResourceHttp *fetcher_http(const Fetcher *f)
+{
+    return &f->http;
+}
+
 void fetcher_set_offline(Fetcher *f, bool offline)
 {
     f->offline = offline;
