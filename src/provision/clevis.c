@@ -371,7 +371,8 @@ int clevis_unlock(const char *device, Buf *ret_key, Error *e)
     int r = luks_device_tokens(a, device, "clevis", &tokens, e);
     if (r < 0)
         return r;
-    r = error_set(e, ENOENT, "%s has no Clevis token", device);
+    if (!tokens.n)
+        return error_set(e, ENOENT, "%s has no Clevis token", device);
     for (size_t i = 0; i < tokens.n; i++) {
         _cleanup_(buf_done_secret)
         Buf key = BUF_INIT;
@@ -382,12 +383,14 @@ int clevis_unlock(const char *device, Buf *ret_key, Error *e)
         if (r < 0)
             continue;
         r = luks_device_key_fits(device, &key, e);
-        if (r == 0)
-            r = error_set(e, EACCES, "%s: the key behind its Clevis token does not open it", device);
         if (r > 0) {
             buf_add(ret_key, key.data, key.len);
+            if (e)
+                *e = ERROR_INIT; /* of a token before */
             return 0;
         }
+        if (r == 0)
+            r = error_set(e, EACCES, "%s: the key behind its Clevis token does not open it", device);
     }
     return r;
 }
