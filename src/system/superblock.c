@@ -62,7 +62,7 @@ static void probe_done(blkid_probe *p)
 }
 #define _cleanup_probe_ _cleanup_(probe_done)
 
-static int probe_new(int fd, blkid_probe *ret, Error *e)
+static int probe_new_part(int fd, uint64_t offset, uint64_t size, blkid_probe *ret, Error *e)
 {
     int r = blkid_load(e);
     if (r < 0)
@@ -71,9 +71,14 @@ static int probe_new(int fd, blkid_probe *ret, Error *e)
     if (!*ret)
         abort();
     errno = 0;
-    if (blkid.set_device(*ret, fd, 0, 0) == 0)
+    if (blkid.set_device(*ret, fd, (blkid_loff_t)offset, (blkid_loff_t)size) == 0)
         return 0;
     return error_errno(e, errno ? -errno : -EIO, "reading the device's size");
+}
+
+static int probe_new(int fd, blkid_probe *ret, Error *e)
+{
+    return probe_new_part(fd, 0, 0, ret, e);
 }
 
 static int probe_failure(Error *e)
@@ -89,10 +94,15 @@ static const char *probe_value(Arena *a, blkid_probe p, const char *name)
 
 int superblock_read(Arena *a, int fd, Superblock *ret, Error *e)
 {
+    return superblock_read_part(a, fd, 0, 0, ret, e);
+}
+
+int superblock_read_part(Arena *a, int fd, uint64_t offset, uint64_t size, Superblock *ret, Error *e)
+{
     _cleanup_probe_ blkid_probe p = NULL;
     Superblock s = {0};
 
-    int r = probe_new(fd, &p, e);
+    int r = probe_new_part(fd, offset, size, &p, e);
     if (r < 0)
         return r;
     blkid.enable_superblocks(p, 1);

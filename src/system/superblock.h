@@ -8,6 +8,8 @@
 /* What is on it. Nothing at all is no failure: type is NULL then. When several signatures contradict each
  * other `ambivalent` is set and a tolerant look decides. */
 int superblock_read(Arena *a, int fd, Superblock *ret, Error *e);
+/* The same of a part of it, such as a partition in an image file. */
+int superblock_read_part(Arena *a, int fd, uint64_t offset, uint64_t size, Superblock *ret, Error *e);
 
 /* How the table of the whole disk names the partition that fd is; NULL where it is none. */
 typedef struct PartitionEntry {
