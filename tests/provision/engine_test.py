@@ -102,16 +102,6 @@ class Acquisition(ProvisionTest):
     def test_no_file(self):
         self.assertIn("config.ign", self.stage("fetch", code=1))
 
-    def test_platforms_to_come(self):
-        for platform in ("aws", "vmware", "zvm"):
-            out = self.stage("fetch", platform=platform, code=1)
-            self.assertIn(f"platform {platform}: not supported yet", out)
-            self.assertFalse(self.cache.exists())
-
-    def test_a_platform_to_come_takes_the_command_line(self):
-        self.cmdline.write_text("ignition.config.url=" + data(config()))
-        self.stage("fetch", platform="aws")
-
     def qemu(self, raw, size):
         sys = self.dir / "sys"
         self.env["BASALT_SYSFS"] = str(sys)
