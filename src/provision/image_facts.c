@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "system/block_device.h"
-#include "system/partition_table.h"
+#include "provision/device_inspect.h"
 #include "system/superblock.h"
 
 enum { SECTOR_SMALL = 512, SECTOR_LARGE = 4096 };
@@ -60,17 +59,14 @@ int image_facts_add(Arena *a, const char *name, const char *file, FactsList *lis
         return error_errno(e, -errno, "image '%s'", file);
     bool large = !has_table_at(fd, SECTOR_SMALL) && has_table_at(fd, SECTOR_LARGE);
     const BlockView view = {.image_sector_size = large ? SECTOR_LARGE : SECTOR_SMALL};
-    int r = block_device_look(a, &view, file, 0, &d, e);
+    int r = device_inspect(a, &view, file, LOOK_ALL & ~LOOK_HOLDERS, &d, e);
+    if (r >= 0 && !d.exists)
+        r = error_set(e, ENOTBLK, "it is neither a file nor a device");
     if (r < 0)
         return error_wrap(e, r, "image '%s'", file);
     d.path = d.real = arena_strdup(a, name);
     d.read_only = false; /* who plans needs no right to write; the machine will have it */
-    const TableGeometry g = {d.size, d.sector_size};
-    r = partition_table_read(a, fd, &g, &d.table, e);
-    if (r >= 0)
-        r = superblock_read(a, fd, &d.superblock, e);
-    if (r >= 0)
-        list_add(a, list, &d);
+    list_add(a, list, &d);
     for (size_t i = 0; r >= 0 && i < d.table.n; i++)
         r = partition_add(a, fd, &d, &d.table.partitions[i], list, e);
     return r < 0 ? error_wrap(e, r, "image '%s'", file) : 0;
