@@ -17,6 +17,7 @@
 #include "provision/units.h"
 #include "provision/users.h"
 #include "system/boot_entry.h"
+#include "system/mount_table.h"
 
 typedef struct Making {
     Plan *plan;
@@ -285,13 +286,30 @@ static void plan_file(const Making *m, char *line)
                         .destroys = replaces});
 }
 
+/* Mount points that nothing is mounted on now. */
+static const char *const *covered_paths(const Making *m)
+{
+    const IgnFilesystem *const *list;
+    size_t n = mount_points_list(m->a, &m->c->config->storage, &list), k = 0;
+    const char **covered = ARENA_ARRAY(m->a, const char *, n + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_close_ int fd = root_openat(m->c->root, list[i]->path, O_PATH | O_DIRECTORY, 0);
+        uint64_t id;
+        bool top = false;
+        if (strcmp(list[i]->path, "/") != 0 && (fd < 0 || mount_of_fd(fd, &id, &top) < 0 || !top))
+            covered[k++] = list[i]->path;
+    }
+    return covered;
+}
+
 static int plan_files(const Making *m, Error *e)
 {
     _cleanup_buf_ Buf lines = BUF_INIT;
     int r = plan_accounts(m, e);
 
     if (r >= 0)
-        r = stage_files_plan(m->c, &lines, &m->plan->report, e);
+        r = stage_files_plan(m->c, covered_paths(m), &lines, &m->plan->report, e);
     if (r < 0)
         return r;
     for (char *line = arena_memdup(m->a, lines.data ? lines.data : "", lines.len), *next; *line;
