@@ -12,8 +12,8 @@
  *                                   time; a new array would end the data on the others
  *   one is of any other array       refused
  *
- * That an array once ran is seen by its event count; mdadm --create writes 1. Striped and linear arrays may
- * never count on: of these an incomplete one is made again, its data was gone with the missing part.
+ * That an array once ran is seen by its event count: mdadm --create writes 1, the kernel's first update makes
+ * it 2 or, of arrays without redundancy, 0. Spares begin with 0 and say nothing.
  * Devices in use (mounted, swap, of a volume group, mapped) are refused whatever they hold. A way out is told
  * with each refusal. */
 #include "provision/raid_plan.h"
@@ -197,7 +197,7 @@ static void member_judge(StorageItem *item, Array *w, size_t i)
         return;
     w->one = w->one && (!w->first_uuid || strcmp(w->first_uuid, f->raid.uuid) == 0);
     w->first_uuid = f->raid.uuid;
-    w->started = w->started || f->raid.events > EVENTS_AT_CREATION;
+    w->started = w->started || (f->raid.role >= 0 && f->raid.events != EVENTS_AT_CREATION);
     w->in_place += f->raid.role >= 0;
     w->ours++;
 }
