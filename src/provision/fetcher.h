@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "provision/resource.h"
+#include "provision/resource_http.h"
 
 int fetcher_new(Fetcher **ret, Error *e);
 void fetcher_free(Fetcher *f);
@@ -17,6 +18,7 @@ bool source_needs_net(const char *source);
 
 /* The provider's config is fetched before any config can say how long that may take; 0: for ever. */
 int fetcher_set_total_timeout(Fetcher *f, int64_t ns, Error *e);
+int64_t fetcher_total_timeout(const Fetcher *f);
 /* What this config says from now on. Fetches its authorities; without any the ones of before stay. */
 int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e);
 /* One with the settings of now, for another thread; it may fetch and be asked, nothing else, and `f` must
@@ -24,6 +26,9 @@ int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e);
 Fetcher *fetcher_snapshot(const Fetcher *f);
 bool fetcher_same_settings(const Fetcher *a, const Fetcher *b);
 void fetcher_cancel(Fetcher *snapshot);
+bool fetcher_cancelled(const Fetcher *snapshot);
+/* The settings, for requests that are no resource of a config. */
+const ResourceHttp *fetcher_http(const Fetcher *f);
 
 /* Each authority as a data: URL, so that later stages need no network to trust a server. `list` is replaced.
  */

@@ -100,6 +100,16 @@ void fetcher_cancel(Fetcher *snapshot)
     atomic_store(&snapshot->cancelled, true);
 }
 
+bool fetcher_cancelled(const Fetcher *snapshot)
+{
+    return atomic_load(&snapshot->cancelled);
+}
+
+const ResourceHttp *fetcher_http(const Fetcher *f)
+{
+    return &f->http;
+}
+
 void fetcher_set_offline(Fetcher *f, bool offline)
 {
     f->offline = offline;
@@ -114,6 +124,11 @@ int fetcher_set_total_timeout(Fetcher *f, int64_t ns, Error *e _unused_)
 {
     f->http.total_ms = ns > 0 ? ns / 1000000 : 0;
     return 0;
+}
+
+int64_t fetcher_total_timeout(const Fetcher *f)
+{
+    return f->http.total_ms * 1000000;
 }
 
 static int data_fetch(Fetcher *f _unused_, const IgnResource *r, Content *c, Error *e)

@@ -32,6 +32,13 @@ typedef struct Partition {
     uint64_t attributes;
 } Partition;
 
+/* A partition as the kernel has it now, whatever the table says. */
+typedef struct KernelPartition {
+    unsigned number, major, minor;
+    uint64_t start, size; /* bytes */
+    const char *name;     /* of its node: "vda3" */
+} KernelPartition;
+
 typedef enum TableKind {
     TABLE_NONE,    /* nothing that is a table */
     TABLE_GPT,     /* sound, perhaps by its backup (then `repaired` says what was wrong) */
@@ -73,6 +80,7 @@ typedef struct LuksFacts {
     bool opened;               /* a mapping of it exists: */
     const char *mapping;       /* its name */
     const char *const *tokens; /* types, "clevis"; ends with NULL */
+    const char *policy;        /* what its Clevis token is bound with, see clevis_policy.h */
 } LuksFacts;
 
 typedef struct LvmVolume {
@@ -106,6 +114,9 @@ typedef struct DeviceFacts {
     RaidFacts raid;
     LuksFacts luks;
     LvmFacts lvm;
+    bool kernel_known; /* a device of the running machine: what the kernel has is known, */
+    const KernelPartition *kernel;
+    size_t n_kernel;
 } DeviceFacts;
 
 /* Parts of a look that cost something. The rest is always there. */

@@ -1,0 +1,7 @@
+/* The kinds of items, in the order of the stage. */
+#include "provision/storage.h"
+
+const StorageKind *const storage_kinds[] = {
+    &storage_filesystem,
+    NULL,
+};
