@@ -1,6 +1,8 @@
 /* Volume groups of the config: lvm is called for each step of the plan (lvm_plan.c). It is told not to keep
  * backups or to look for its daemons, none of which an initramfs has; without udev it makes the device nodes
  * itself. Locks are in /run. */
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include "base/process.h"
 #include "provision/lvm_plan.h"
 #include "system/device_wait.h"
+#include "system/superblock.h"
 
 enum { LVM_SEC = 300 };
 #define LVM_CONFIG                                                                                           \
@@ -73,6 +76,16 @@ static int lvm_run(Arena *a, const LvmStep *step, Error *e)
     return r > 0 ? -EIO : r;
 }
 
+static int devices_clear(const char *const *devices, Error *e)
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && devices[i]; i++) {
+        _cleanup_close_ int fd = open(devices[i], O_RDWR | O_CLOEXEC);
+        r = fd < 0 ? error_errno(e, -errno, "opening %s", devices[i]) : superblock_wipe(fd, e);
+    }
+    return r < 0 ? r : device_settle(e);
+}
+
 static int group_apply(StorageContext *c, StorageItem *item, Error *e)
 {
     const LvmPlan *p = item->plan;
@@ -84,7 +97,7 @@ static int group_apply(StorageContext *c, StorageItem *item, Error *e)
         if (r < 0)
             return error_errno(e, r, "%s", p->steps[i].what);
         log_info("%s", p->steps[i].what);
-        r = lvm_run(item->arena, &p->steps[i], e);
+        r = p->steps[i].argv ? lvm_run(item->arena, &p->steps[i], e) : devices_clear(p->clear, e);
         if (r < 0)
             return error_wrap(e, r, "%s", p->steps[i].what);
     }

@@ -19,14 +19,17 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "provision/wiped_device.h"
+
 enum { MIB_SHIFT = 20, WORDS_MAX = 16, STEPS_BASE = 8, STEPS_A_VOLUME = 3 };
 
 typedef struct Group {
     const IgnVolumeGroup *declared;
     const LvmFacts *found; /* the newest of its devices' metadata, when the group is kept */
+    const StorageContext *context;
     StorageItem *item;
     LvmPlan *plan;
-    bool again, wipe; /* made again: what is on the devices goes first */
+    bool wipe;
 } Group;
 
 /* ---- steps ---- */
@@ -147,6 +150,13 @@ static void judge_size(Group *g, size_t i, const LvmVolume *found)
         arena_printf(a, "from %" PRIu64 " to %" PRId64 " MiB", size >> MIB_SHIFT, v->size_mib.value));
 }
 
+/* What is there goes, or need not come. */
+static bool is_removed(const Group *g, const IgnVolume *v)
+{
+    const LvmVolume *found = volume_found(g, v->name);
+    return v->should_exist == BOOL_FALSE || (found && (v->wipe_volume == BOOL_TRUE || is_unfinished(found)));
+}
+
 /* What is there and declared. True: it is to be made. */
 static bool judge_volume(Group *g, size_t i)
 {
@@ -166,7 +176,7 @@ static bool judge_volume(Group *g, size_t i)
         storage_change_add(g->item, STORAGE_CREATE, object, size_text(a, v));
         return true;
     }
-    if (v->wipe_volume == BOOL_TRUE || is_unfinished(found)) {
+    if (is_removed(g, v)) {
         plan_removal(g, v);
         storage_change_add(g->item, STORAGE_RECREATE, object,
                            is_unfinished(found)
@@ -186,8 +196,10 @@ static void plan_volumes(Group *g)
     const char **tagged = ARENA_ARRAY(a, const char *, volumes->n + 4);
     size_t n = 0;
 
-    for (size_t i = 0; i < volumes->n; i++)
-        make[i] = judge_volume(g, i);
+    for (unsigned stays = 0; stays < 2; stays++) /* what goes makes room */
+        for (size_t i = 0; i < volumes->n; i++)
+            if (is_removed(g, IGN_AT(*volumes, IgnVolume, i)) != stays)
+                make[i] = judge_volume(g, i);
     tagged[n++] = "lvchange";
     tagged[n++] = "--deltag";
     tagged[n++] = LVM_UNFINISHED;
@@ -264,7 +276,7 @@ static void judge_devices(Group *g, size_t *ret_of)
             continue;
         refuse_busy(g, f);
         const char *foreign = foreign_content(g, f);
-        if (foreign && !g->wipe)
+        if (foreign && !g->wipe && !device_is_given_up(g->context, g->item->arena, f))
             storage_refuse(g->item, "devices",
                            "%s %s; volume group '%s' is made over it only with wipeVolumeGroup", f->path,
                            foreign, g->declared->name);
@@ -311,15 +323,16 @@ static const char *device_path(const DeviceFacts *f)
     return f->real ? f->real : f->path;
 }
 
-static void plan_group(Group *g, bool exists)
+static void plan_group(Group *g, bool active)
 {
     Arena *a = g->item->arena;
     const IgnVolumeGroup *d = g->declared;
-    const char **devices = ARENA_ARRAY(a, const char *, d->devices.n);
+    const char **devices = ARENA_ARRAY(a, const char *, d->devices.n + 1);
     const IgnList list = {.items = devices, .n = d->devices.n};
     _cleanup_buf_ Buf detail = BUF_INIT;
     bool clear = false;
 
+    g->plan->clear = devices;
     buf_add_str(&detail, "of");
     for (size_t i = 0; i < d->devices.n; i++) {
         const DeviceFacts *f = &g->item->facts[i];
@@ -327,17 +340,26 @@ static void plan_group(Group *g, bool exists)
         clear = clear || (f->exists && (f->lvm.pv_uuid || foreign_content(g, f)));
         buf_addf(&detail, " %s", f->path);
     }
-    if (exists) /* its volumes may be active */
+    if (active)
         step_add(g, arena_printf(a, "deactivating volume group %s", d->name),
                  words(a, WORDS("vgchange", "--activate", "n", d->name), NULL, NULL));
-    if (clear) {
-        step_add(g, arena_printf(a, "clearing the devices of volume group %s", d->name),
-                 words(a, WORDS("pvcreate", "--yes", "--force", "--force"), &list, NULL));
-    }
+    if (clear) /* by superblock_wipe(): lvm does not touch a disk with partitions, nor a group that lacks some
+                */
+        step_add(g, arena_printf(a, "clearing the devices of volume group %s", d->name), NULL);
     step_add(g, arena_printf(a, "creating volume group %s", d->name),
              words(a, words(a, WORDS("vgcreate", "--yes"), &d->options, d->name), &list, NULL));
-    storage_change_add(g->item, exists || clear ? STORAGE_RECREATE : STORAGE_CREATE,
+    storage_change_add(g->item, clear ? STORAGE_RECREATE : STORAGE_CREATE,
                        arena_printf(a, "volume group %s", d->name), detail.data);
+}
+
+/* Volumes of it hold one of the devices. */
+static bool is_active(const Group *g)
+{
+    for (size_t i = 0; i < g->declared->devices.n; i++)
+        for (size_t h = 0; h < g->item->facts[i].n_holders; h++)
+            if (g->item->facts[i].holders[h].kind == HOLDER_LVM)
+                return true;
+    return false;
 }
 
 static bool is_there(const StorageContext *c, StorageItem *item, const char *device)
@@ -375,6 +397,7 @@ void lvm_plan_make(const StorageContext *c, StorageItem *item)
 {
     Group g = {
         .declared = item->object,
+        .context = c,
         .item = item,
         .plan = ARENA_NEW(item->arena, LvmPlan),
     };
@@ -387,7 +410,7 @@ void lvm_plan_make(const StorageContext *c, StorageItem *item)
     if (item->report.errors > 0)
         return;
     if (g.wipe || of < n) {
-        plan_group(&g, of > 0);
+        plan_group(&g, is_active(&g));
         g.found = NULL;
     } else {
         storage_change_add(item, STORAGE_KEEP, arena_printf(item->arena, "volume group %s", g.declared->name),

@@ -7,11 +7,12 @@
 
 typedef struct LvmStep {
     const char *what;        /* "creating volume data/log" */
-    const char *const *argv; /* of lvm, the configuration (--config) not included; ends with NULL */
+    const char *const *argv; /* of lvm, without its --config; ends with NULL. NULL: `clear` is cleared */
 } LvmStep;
 typedef struct LvmPlan {
     LvmStep *steps; /* in order */
     size_t n;
+    const char *const *clear;   /* devices whose signatures go; ends with NULL */
     const char *const *devices; /* that must be there afterwards, /dev/GROUP/VOLUME; ends with NULL */
 } LvmPlan;
 
