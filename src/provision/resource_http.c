@@ -61,6 +61,12 @@ static void header(void *context, const char *line, size_t n)
     g->call->header(g->call->context, line, n);
 }
 
+static int prepare(void *context, Error *e)
+{
+    Get *g = context;
+    return g->call->prepare(g->call->context, e);
+}
+
 static bool cancelled(void *context)
 {
     Get *g = context;
@@ -115,6 +121,7 @@ static int get(Get *g, Error *e)
         .no_proxy = h->no_proxy,
         .response_headers_ms = h->response_headers_ms,
         .total_ms = h->total_ms,
+        .attempts = call->attempts,
         .local_port = call->local_port,
         .local_ports = call->local_ports,
         .retrying = retrying,
@@ -129,6 +136,7 @@ static int get(Get *g, Error *e)
         service_move(arena, &request);
     request.sink = feed;
     request.restart = restart;
+    request.prepare = call->prepare ? prepare : NULL;
     request.header = call->header ? header : NULL;
     request.context = g;
     g->method = request.method ? request.method : "GET";
