@@ -92,17 +92,19 @@ static void service_move(Arena *a, HttpRequest *request)
     const char *to = getenv("BASALT_METADATA");
     const char *host = strstr(request->url, "://");
     size_t n = 0, len;
+    bool named = false;
 
     if (!to || !*to || !host)
         return;
     host += strlen("://");
     len = strcspn(host, "/?#");
-    while (request->headers && request->headers[n].name)
-        n++;
+    for (; request->headers && request->headers[n].name; n++)
+        named = named || strcmp(request->headers[n].name, "Host") == 0;
     HttpHeader *headers = ARENA_ARRAY(a, HttpHeader, n + 2);
     for (size_t i = 0; i < n; i++)
         headers[i] = request->headers[i];
-    headers[n] = (HttpHeader){.name = "Host", .value = arena_printf(a, "%.*s", (int)len, host)};
+    if (!named)
+        headers[n] = (HttpHeader){.name = "Host", .value = arena_printf(a, "%.*s", (int)len, host)};
     request->headers = headers;
     request->url = arena_printf(a, "%s%s", to, host + len);
 }

@@ -183,47 +183,54 @@ static int region_find(const ResourceHttp *h, CloudAccess *cloud, const S3Object
 
 /* ---- the object ---- */
 
+enum { SIGNED_HEADERS = 4, AUTHORIZATION_MAX = 1024 };
+
+/* The headers' values stay where they are while a request is tried again: only their text changes. */
 typedef struct Signer {
     const S3Object *object;
     const char *region, *host;
     AwsKeys keys;
-    char time[AWS_TIME_SIZE];
     int64_t signed_ms; /* 0: not yet */
-    Buf authorization;
-    HttpHeader query[2], headers[6];
+    char time[AWS_TIME_SIZE], authorization[AUTHORIZATION_MAX];
+    HttpHeader query[2], to_sign[SIGNED_HEADERS + 1], headers[SIGNED_HEADERS + 2];
 } Signer;
-
-enum { SIGNED_HEADERS = 4, AUTHORIZATION_HEADER = SIGNED_HEADERS };
 
 static int sign(void *context, Error *e)
 {
     Signer *s = context;
+    _cleanup_buf_ Buf authorization = BUF_INIT;
 
     if (s->signed_ms && monotonic_ms() - s->signed_ms < SIGNATURE_MS)
         return 0;
-    s->headers[AUTHORIZATION_HEADER] = (HttpHeader){.name = NULL}; /* it does not sign itself */
     aws_time_text(time(NULL), s->time);
-    s->authorization.len = 0;
     const AwsRequest request = {.method = "GET",
                                 .path = s3_path(s->object),
                                 .query = s->query,
-                                .headers = s->headers,
+                                .headers = s->to_sign,
                                 .payload_sha256 = AWS_EMPTY_SHA256,
                                 .region = s->region,
                                 .service = "s3",
                                 .time = s->time};
-    int r = aws_sign(&request, s->keys.id.data, s->keys.secret.data, &s->authorization, e);
-    s->headers[AUTHORIZATION_HEADER] = (HttpHeader){"Authorization", s->authorization.data};
+    int r = aws_sign(&request, s->keys.id.data, s->keys.secret.data, &authorization, e);
+    if (r >= 0 && authorization.len >= sizeof(s->authorization))
+        r = error_set(e, EMSGSIZE, "the key's name is too long");
+    if (r < 0)
+        return r;
+    memcpy(s->authorization, authorization.data, authorization.len + 1);
     s->signed_ms = monotonic_ms();
-    return r;
+    return 0;
 }
 
 static void headers_init(Signer *s)
 {
-    s->headers[0] = (HttpHeader){"Host", s->host};
-    s->headers[1] = (HttpHeader){"X-Amz-Content-Sha256", AWS_EMPTY_SHA256};
-    s->headers[2] = (HttpHeader){"X-Amz-Date", s->time};
-    s->headers[3] = (HttpHeader){"X-Amz-Security-Token", s->keys.token.data};
+    const HttpHeader headers[] = {{"Host", s->host},
+                                  {"X-Amz-Content-Sha256", AWS_EMPTY_SHA256},
+                                  {"X-Amz-Date", s->time},
+                                  {"X-Amz-Security-Token", s->keys.token.data},
+                                  {"Authorization", s->authorization}};
+
+    memcpy(s->to_sign, headers, SIGNED_HEADERS * sizeof(*headers));
+    memcpy(s->headers, headers, sizeof(headers));
 }
 
 int resource_s3_get(const ResourceHttp *h, CloudAccess *cloud, const IgnResource *r, Content *c, Error *e)
@@ -256,7 +263,6 @@ int resource_s3_get(const ResourceHttp *h, CloudAccess *cloud, const IgnResource
     };
     k = resource_http_feed(h, &call, c, e);
     aws_keys_done(&s.keys);
-    buf_done_secret(&s.authorization);
     if (k < 0)
         return error_wrap(e, k, "fetching object \"%s\" from bucket \"%s\"%s", o.key, o.bucket,
                           keys ? "" : " anonymously");

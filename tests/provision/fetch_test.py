@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import threading
+import time
 import unittest
 import urllib.parse
 
@@ -63,17 +64,18 @@ class TftpServer:
                 own.sendto(packet, client)
 
     def acked(self, own, client, packet, block):
-        """Sends until it is acknowledged."""
-        while True:
+        """Sends until it is acknowledged, or the reader is gone."""
+        for _ in range(5):
             self.send(own, client, packet)
-            own.settimeout(1.2)
-            try:
-                while True:
-                    answer, _ = own.recvfrom(2048)
-                    if answer == struct.pack("!HH", 4, block):
+            late = time.monotonic() + 1.2
+            while (left := late - time.monotonic()) > 0:
+                own.settimeout(left)
+                try:
+                    if own.recvfrom(2048)[0] == struct.pack("!HH", 4, block):
                         return
-            except TimeoutError:
-                continue
+                except TimeoutError:
+                    break
+        raise TimeoutError
 
     def transfer(self, own, client, words):
         if self.errors:
@@ -372,8 +374,9 @@ class Gcs(CloudTest):
         self.serve(Rule("GET", LINK_LOCAL, self.TOKEN,
                         (200, {}, json.dumps({"access_token": "s3cr3t", "expires_in": 3599, "token_type": "Bearer"})),
                         headers={"Metadata-Flavor": "Google"}),
-                   Rule("GET", "storage.googleapis.com", self.OBJECT, (200, {}, TEXT), headers={"Authorization": "Bearer s3cr3t"}))
-        self.fetch(None, platform="gcp", cfg=merge("gs://bucket/a%20b/child.ign", "gs://bucket/a%20b/child.ign"))
+                   *[Rule("GET", "storage.googleapis.com", f"/storage/v1/b/bucket/o/{i}?alt=media", (200, {}, TEXT),
+                          headers={"Authorization": "Bearer s3cr3t"}) for i in range(3)])
+        self.fetch(None, platform="gcp", cfg=merge(*[f"gs://bucket/{i}" for i in range(3)]))
         self.assertEqual([path for _, path in self.cloud.asked()].count(self.TOKEN), 1)
 
     def test_no_service_account(self):
