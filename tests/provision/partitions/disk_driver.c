@@ -387,6 +387,8 @@ static int sync_kernel(const char *path, bool none)
         return fail(&e);
     if (none)
         f.table.n = 0;
+    for (size_t i = 0; none && i < f.n_kernel; i++)
+        (void)unlink(arena_printf(a, "/dev/%s", f.kernel[i].name));
     if (kernel_partitions_update(a, fd, &f, &f.table, NULL, &e) < 0 ||
         block_device_partitions(a, NULL, &f, &e) < 0)
         return fail(&e);
