@@ -617,6 +617,19 @@ static void tell_want(Planner *p, const Want *w)
 
 /* ---- 5. who is in the way ---- */
 
+static void check_partitions(Planner *p)
+{
+    const DeviceFacts *f = p->facts;
+
+    for (size_t i = 0; i < p->n; i++) {
+        const Want *w = &p->wants[i];
+        const DeviceHolder *h = device_holder_of(f, w->number);
+        if (h && w->decision != KEEP && w->decision != NOTHING)
+            refuse(p, w, NULL, "partition %u of %s is in use and cannot be changed: %s", w->number, f->path,
+                   device_holder_text(p->item->arena, h));
+    }
+}
+
 static void check_holders(Planner *p)
 {
     const DeviceFacts *f = p->facts;
@@ -638,13 +651,7 @@ static void check_holders(Planner *p)
                                f->path, f->holders[i].partition, device_holder_text(a, &f->holders[i]));
         return;
     }
-    for (size_t i = 0; i < p->n; i++) {
-        const Want *w = &p->wants[i];
-        const DeviceHolder *h = device_holder_of(f, w->number);
-        if (h && w->decision != KEEP && w->decision != NOTHING)
-            refuse(p, w, NULL, "partition %u of %s is in use and cannot be changed: %s", w->number, f->path,
-                   device_holder_text(a, h));
-    }
+    check_partitions(p);
 }
 
 /* ---- all of it ---- */
@@ -738,8 +745,12 @@ PartitionPlan *partition_plan_make(StorageItem *item, const PartitionPlanOptions
         return p.plan;
     }
     choose_base(&p);
-    if (!read_wants(&p) || base_refused(&p) || !decide_all(&p))
+    if (!read_wants(&p) || base_refused(&p))
         return p.plan;
+    if (!decide_all(&p)) {
+        check_partitions(&p); /* all that is in the way is told at once */
+        return p.plan;
+    }
     finish_plan(&p);
     if (p.base.kind == TABLE_OTHER && p.plan->write) {
         storage_refuse(
