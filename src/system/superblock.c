@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/library.h"
+#include "system/filesystem_mark.h"
 
 enum { SIGNATURES_MAX = 2048, AMBIVALENT = -2 };
 
@@ -113,6 +114,7 @@ int superblock_read(Arena *a, int fd, Superblock *ret, Error *e)
         s.label = probe_value(a, p, "LABEL");
         s.uuid = probe_value(a, p, "UUID");
         s.version = probe_value(a, p, "VERSION");
+        s.unfinished = filesystem_is_unfinished(fd, &s);
     }
     *ret = s;
     return 0;
