@@ -1,9 +1,9 @@
-/* A filesystem as an item of the disks stage. In order: the device is opened for its own alone (nobody may
- * have it mounted), all signatures on it are overwritten and that is waited for, the format's program runs,
- * what it wrote is waited for, and the mark of an unfinished one is taken away (filesystem_mark.h). A power
- * cut before the last step leaves nothing, or something marked, and the next run makes it again. The program
- * is given the device's node, not an alias: nothing renames the node of a device that is there, and whatever
- * made it appear is over; Ignition's aliases protect against links that udev takes away. */
+/* A filesystem as an item of the disks stage. In order: all signatures that are on the device are overwritten
+ * and that is waited for (it is opened for its own alone: nobody may have it mounted), the format's program
+ * runs, what it wrote is waited for, and the mark of an unfinished one is taken away (filesystem_mark.h). A
+ * power cut before the last step leaves nothing, or something marked, and the next run makes it again. The
+ * program is given the device's node, not an alias: nothing renames the node of a device that is there, and
+ * whatever made it appear is over; Ignition's aliases protect against links that udev takes away. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -157,7 +157,7 @@ static int filesystem_apply(StorageContext *c, StorageItem *item, Error *e)
 
     if (item->facts[0].superblock.ambivalent)
         log_warning("%s: several signatures that contradict each other were found on it", device);
-    int r = signatures_wipe(c, device, e);
+    int r = item->facts[0].superblock.clean ? 0 : signatures_wipe(c, device, e);
     if (r < 0 || p->action == FILESYSTEM_WIPE)
         return r < 0 ? r : device_retrigger(device, e);
     log_info("creating %s%s on %s", f->format, strcmp(f->format, "swap") == 0 ? "" : " filesystem", device);
@@ -177,7 +177,7 @@ const StorageKind storage_filesystem = {
     .section = "storage.filesystems",
     .objects = filesystem_objects,
     .object_size = sizeof(IgnFilesystem),
-    .look = LOOK_TABLE | LOOK_SUPERBLOCK | LOOK_HOLDERS,
+    .look = LOOK_SUPERBLOCK | LOOK_HOLDERS,
     .describe = filesystem_describe,
     .plan = filesystem_plan,
     .apply = filesystem_apply,

@@ -186,7 +186,7 @@ void filesystem_plan_make(Arena *a, const IgnFilesystem *f, const DeviceFacts *d
         p.action = FILESYSTEM_MAKE;
         plan_program(a, f, row, &p);
     } else {
-        p.action = p.found || d->table.kind != TABLE_NONE ? FILESYSTEM_WIPE : FILESYSTEM_KEEP;
+        p.action = !d->exists || s->clean ? FILESYSTEM_KEEP : FILESYSTEM_WIPE;
     }
     if (p.action == FILESYSTEM_MAKE || p.action == FILESYSTEM_WIPE)
         check_change(a, f, d, &p);

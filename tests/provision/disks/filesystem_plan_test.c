@@ -94,11 +94,13 @@ static void test_reuse(void **state)
                                  .label = rows[i].label,
                                  .uuid = rows[i].uuid,
                                  .wipe_filesystem = rows[i].wipe ? BOOL_TRUE : BOOL_UNSET};
-        const DeviceFacts d = {
-            .path = "/dev/vda3",
-            .real = "/dev/vda3",
-            .exists = true,
-            .superblock = {.type = rows[i].type, .label = rows[i].has_label, .uuid = rows[i].has_uuid}};
+        const DeviceFacts d = {.path = "/dev/vda3",
+                               .real = "/dev/vda3",
+                               .exists = true,
+                               .superblock = {.type = rows[i].type,
+                                              .clean = !rows[i].type,
+                                              .label = rows[i].has_label,
+                                              .uuid = rows[i].has_uuid}};
         FilesystemPlan p = plan(&f, &d);
         if (p.action != rows[i].action || (rows[i].field && strcmp(p.field, rows[i].field) != 0))
             fail_msg("row %zu: action %d field %s", i, p.action, p.field ? p.field : "");
@@ -115,6 +117,19 @@ static void test_unfinished(void **state)
     const DeviceFacts d = {.exists = true, .superblock = {.type = "xfs", .label = "~", .unfinished = true}};
     assert_int_equal(plan(&f, &d).action, FILESYSTEM_MAKE); /* whatever format it was to have */
     assert_int_equal(plan(&none, &d).action, FILESYSTEM_WIPE);
+}
+
+/* A partition table, or something damaged, is no filesystem, but something to wipe. */
+static void test_not_clean(void **state)
+{
+    (void)state;
+    const IgnFilesystem keep = {.device = "/dev/vda3", .format = "none"};
+    const IgnFilesystem wipe = {.device = "/dev/vda3", .format = "none", .wipe_filesystem = BOOL_TRUE};
+    const IgnFilesystem ext4 = {.device = "/dev/vda3", .format = "ext4"};
+    const DeviceFacts d = {.exists = true};
+    assert_int_equal(plan(&keep, &d).action, FILESYSTEM_KEEP);
+    assert_int_equal(plan(&wipe, &d).action, FILESYSTEM_WIPE);
+    assert_int_equal(plan(&ext4, &d).action, FILESYSTEM_MAKE);
 }
 
 static void test_not_there_yet(void **state)
@@ -200,8 +215,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reuse),         cmocka_unit_test(test_unfinished),
-        cmocka_unit_test(test_not_there_yet), cmocka_unit_test(test_command_lines),
-        cmocka_unit_test(test_in_use),
+        cmocka_unit_test(test_not_clean),     cmocka_unit_test(test_not_there_yet),
+        cmocka_unit_test(test_command_lines), cmocka_unit_test(test_in_use),
     };
     return cmocka_run_group_tests(tests, arena_setup, arena_teardown);
 }

@@ -21,6 +21,24 @@ def output(*argv, check=True, **more):
                           stderr=subprocess.STDOUT, **more).stdout
 
 
+def partition_tell(disk, what, number, first=0, sectors=0):
+    """The kernel learns of a partition, or forgets it."""
+    entry = struct.pack("@qqi64s64s", first * 512, sectors * 512, number, b"", b"")
+    buffer = ctypes.create_string_buffer(entry.ljust(152, b"\0"))
+    fd = os.open(disk, os.O_RDONLY)
+    try:
+        fcntl.ioctl(fd, BLKPG, struct.pack("@iiiP", what, 0, len(buffer), ctypes.addressof(buffer)))
+    finally:
+        os.close(fd)
+
+
+def partitions_forget(disk):
+    """Those that somebody left behind on the device that is now ours."""
+    name = os.path.basename(disk)
+    for partition in pathlib.Path(f"/sys/block/{name}").glob(f"{name}p*"):
+        partition_tell(disk, BLKPG_DEL_PARTITION, int(partition.name[len(name) + 1:]))
+
+
 def skip_unless_possible():
     why = "not root" if os.geteuid() else "no loop devices" if not os.path.exists("/dev/loop-control") else None
     if why:
@@ -39,6 +57,7 @@ class DisksTest(unittest.TestCase):
             if p.returncode == 0:
                 device = p.stdout.strip()
                 self.addCleanup(subprocess.run, ["losetup", "--detach", device], capture_output=True)
+                partitions_forget(device)
                 return device
         self.fail(p.stderr)
 
@@ -52,29 +71,11 @@ class DisksTest(unittest.TestCase):
         """One of a new table, told to the kernel, which cannot read tables itself; its node is left to others."""
         output("sgdisk", "--clear", f"--new=1:{first}:{first + sectors - 1}", f"--change-name=1:{label}",
                f"--partition-guid=1:{guid}", disk)
-        entry = struct.pack("@qqi64s64s", first * 512, sectors * 512, 1, b"", b"")
-        buffer = ctypes.create_string_buffer(entry.ljust(152, b"\0"))
-        argument = struct.pack("@iiiP", BLKPG_ADD_PARTITION, 0, len(buffer), ctypes.addressof(buffer))
-        fd = os.open(disk, os.O_RDONLY)
-        try:
-            fcntl.ioctl(fd, BLKPG, argument)
-        finally:
-            os.close(fd)
+        partition_tell(disk, BLKPG_ADD_PARTITION, 1, first, sectors)
         name = f"{disk}p1"
         self.addCleanup(lambda: os.path.exists(name) and os.unlink(name))
-        self.addCleanup(self.partition_forget, disk)
+        self.addCleanup(partition_tell, disk, BLKPG_DEL_PARTITION, 1)
         return name
-
-    def partition_forget(self, disk):
-        entry = struct.pack("@qqi64s64s", 0, 0, 1, b"", b"")
-        buffer = ctypes.create_string_buffer(entry.ljust(152, b"\0"))
-        fd = os.open(disk, os.O_RDONLY)
-        try:
-            fcntl.ioctl(fd, BLKPG, struct.pack("@iiiP", BLKPG_DEL_PARTITION, 0, len(buffer), ctypes.addressof(buffer)))
-        except OSError:
-            pass
-        finally:
-            os.close(fd)
 
     def image_of(self, device):
         return pathlib.Path(output("losetup", "--noheadings", "--output", "BACK-FILE", device).strip())

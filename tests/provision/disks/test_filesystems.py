@@ -2,6 +2,7 @@
 """Filesystems by the built program (first argument) and the driver (second): made, kept, refused, wiped, on
 busy devices, by names that appear only later, and all refusals before the first change."""
 import os
+import struct
 import subprocess
 import sys
 import uuid
@@ -129,6 +130,21 @@ class Filesystems(loop.DisksTest):
         self.assertIn("contradict", said)
         self.assertEqual(self.probe(device)["TYPE"], "btrfs")
         self.assertTrue(image.exists())
+
+    def test_what_is_no_filesystem_goes_too(self):
+        """A partition table, its copy at the end included, and a signature that is damaged."""
+        device = self.loop()
+        loop.output("sgdisk", "--new=1:0:0", device)
+        self.stage({"device": device, "format": "none", "wipeFilesystem": True})
+        self.assertEqual(loop.output("wipefs", device), "")
+        with open(device, "r+b") as f:  # the label of a physical volume, with a checksum that is none
+            f.seek(512)
+            f.write(b"LABELONE" + struct.pack("<QII", 1, 0, 32) + b"LVM2 001" + b"x" * 32)
+        self.assertIn("LVM2_member", loop.output("wipefs", device))
+        self.assertEqual(self.probe(device), {})
+        self.stage({"device": device, "format": "ext4"})
+        self.assertEqual(self.probe(device)["TYPE"], "ext4")
+        self.assertEqual(len(loop.output("wipefs", "--noheadings", device).splitlines()), 1)
 
     def test_in_use(self):
         device = self.loop()
