@@ -36,7 +36,7 @@ def pin(server, **more):
 def config(device, filesystem=None, **volume):
     volume = {"name": NAME, "device": device, "options": CHEAP, **volume}
     storage = {"luks": [volume]}
-    if filesystem:
+    if filesystem is not None:
         storage["filesystems"] = [{"device": OPENED, "format": "ext4", "path": "/data", "label": "inside", **filesystem}]
     return {"ignition": {"version": "3.5.0", "timeouts": {"httpTotal": 5}}, "storage": storage}
 
@@ -47,6 +47,11 @@ def flags(m, device):
 
 def subsystem(m, device):
     return m.run(f"cryptsetup luksDump {device} | sed -n 's/^Subsystem:[ \\t]*//p'").strip()
+
+
+def label(m, device):
+    """Of the device itself, past every cache."""
+    return m.run(f"blkid -p -o value -s LABEL {device}").strip()
 
 
 def state(m):
@@ -74,7 +79,7 @@ def test_key_file():
         assert sorted(flags(m, d)) == ["allow-discards", "no-read-workqueue", "no-write-workqueue"]
         table = m.run(f"dmsetup table {NAME}")
         assert "allow_discards" in table and "no_read_workqueue" in table, table
-        assert sorted(m.run(f"blkid -o value -s LABEL {OPENED}; blkid -o value -s LABEL {d}").split()) == ["inside", "outer"]
+        assert label(m, OPENED) == "inside" and label(m, d) == "outer", m.run("blkid; lsblk")
         assert m.run("readlink -f /dev/disk/by-label/outer") == m.run(f"readlink -f {d}")
         assert subsystem(m, d) == "(no subsystem)"
         assert state(m)["luksPersistKeyFiles"][NAME].startswith("data:")
@@ -184,7 +189,7 @@ def test_missing_pins_change_nothing():
         server.close()
         done = m.stages(config(d, wipeVolume=True, clevis={"tang": [pin(server)]}), "disks", check=False)
         assert done.status and f"Tang server http://10.0.2.2:{port} cannot be reached" in done.output, done.output
-        assert m.run(f"blkid -o value -s LABEL {d}") == "before\n"
+        assert label(m, d) == "before"
 
 
 def test_wrong_content():
@@ -243,7 +248,7 @@ def test_on_raid_on_partitions():
         m.stages(value, "disks")
         tree = m.run(f"lsblk -sno TYPE {OPENED}")
         assert tree.split()[:3] == ["crypt", "└─raid1", "├─part"] or "raid1" in tree, tree
-        assert m.run(f"blkid -o value -s LABEL {OPENED}") == "deep\n"
+        assert label(m, OPENED) == "deep"
 
 
 def test_killed():
@@ -264,7 +269,7 @@ def test_killed():
             again(m)
             m.stages(None, "disks")
             assert subsystem(m, d) == "(no subsystem)"
-            assert m.run(f"blkid -o value -s LABEL {OPENED}") == "inside\n"
+            assert label(m, OPENED) == "inside"
             again(m)
 
 
