@@ -18,6 +18,7 @@ static const struct {
     {"ignition-validate", "validate", program_validate},
     {"ignition-apply", "apply", program_apply},
     {"ignition-rmcfg", "rmcfg", program_rmcfg},
+    {"ignition-transposefs", "transposefs", program_transposefs},
 };
 
 int program_usage(const ProgramUsage *u, const Error *e, int code)
@@ -80,7 +81,7 @@ static int run(int argc, char **argv)
             return programs[i].run(argc - 1, argv + 1);
     if (argc > 1 && argv[1][0] != '-') {
         fprintf(stderr,
-                "%s: unknown part '%s'; there are validate, apply and rmcfg, and -stage for provisioning\n",
+                "%s: unknown part '%s'; there are validate, apply, rmcfg and transposefs, and -stage for provisioning\n",
                 name, argv[1]);
         return 2;
     }
