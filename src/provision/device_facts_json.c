@@ -132,6 +132,8 @@ static const FactType luks_type = {sizeof(LuksFacts), luks_fields};
 static const FactField volume_fields[] = {
     FIELD(LvmVolume, "name", FACT_STRING, name),
     FIELD(LvmVolume, "size", FACT_U64, size),
+    FIELD(LvmVolume, "granularity", FACT_U64, granularity),
+    FIELD(LvmVolume, "tags", FACT_STRINGS, tags),
     {.name = NULL},
 };
 static const FactType volume_type = {sizeof(LvmVolume), volume_fields};
@@ -140,6 +142,7 @@ static const FactField lvm_fields[] = {
     FIELD(LvmFacts, "group", FACT_STRING, group),
     FIELD(LvmFacts, "groupUuid", FACT_STRING, group_uuid),
     FIELD(LvmFacts, "pvUuid", FACT_STRING, pv_uuid),
+    FIELD(LvmFacts, "seqno", FACT_U64, seqno),
     FIELD(LvmFacts, "groupDevices", FACT_UINT, group_devices),
     FIELD(LvmFacts, "extentSize", FACT_U64, extent_size),
     OBJECTS(LvmFacts, "volumes", volumes, n_volumes, volume_type),

@@ -237,6 +237,7 @@ int engine_run(const EngineOptions *o, State *state, Error *e)
     if (r < 0)
         return r;
     g.fetcher = fetcher;
+    fetcher_set_platform(fetcher, o->platform->id);
     r = system_config_base(g.arena, o->platform->id, &base, e);
     if (r < 0)
         return error_wrap(e, r, "failed to acquire system base config");

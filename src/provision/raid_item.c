@@ -10,7 +10,7 @@
 #include "provision/raid_plan.h"
 #include "system/device_wait.h"
 
-enum { MDADM_SEC = 300 };
+enum { MDADM_SEC = 300, HOST_NAME_FITS = 32 - 4 }; /* "any:" and the name are stored in 32 bytes */
 
 static const IgnList *raid_objects(const IgnStorage *s)
 {
@@ -21,13 +21,14 @@ static void raid_describe(StorageItem *item)
 {
     const IgnRaid *raid = item->object;
     const char *device = raid_plan_device(item->arena, raid->name);
-    const char *name = strrchr(device, '/') + 1;
+    const char *name = raid_plan_name(item->arena, raid);
 
     item->name = arena_printf(item->arena, "array %s", raid->name);
     for (size_t i = 0; i < raid->devices.n; i++)
         string_list_add(&item->needs, IGN_STRING_AT(raid->devices, i));
     string_list_add(&item->gives, device);
-    string_list_add(&item->gives, arena_printf(item->arena, "/dev/disk/by-id/md-name-any:%s", name));
+    string_list_add(&item->gives, arena_printf(item->arena, "/dev/disk/by-id/md-name-%s%s",
+                                               strlen(name) < HOST_NAME_FITS ? "any:" : "", name));
     for (size_t i = 0; i < raid->options.n; i++)
         if (strncmp(IGN_STRING_AT(raid->options, i), "--uuid=", 7) == 0)
             string_list_add(&item->gives, arena_printf(item->arena, "/dev/disk/by-id/md-uuid-%s",

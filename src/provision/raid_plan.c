@@ -12,8 +12,10 @@
  *                                   time; a new array would end the data on the others
  *   one is of any other array       refused
  *
- * That an array once ran is seen by its event count; mdadm --create writes 1. Striped and linear arrays may
- * never count on: of these an incomplete one is made again, its data was gone with the missing part.
+ * That an array once ran is seen by its event count: mdadm --create writes 1, the kernel's first update makes
+ * it 2 or, of arrays without redundancy, 0. Spares begin with 0 and say nothing.
+ * What a disk with wipeTable, or a partition with wipePartitionEntry, holds is given up by the config: there
+ * no other array is refused, only a whole one of this name is still kept.
  * Devices in use (mounted, swap, of a volume group, mapped) are refused whatever they hold. A way out is told
  * with each refusal. */
 #include "provision/raid_plan.h"
@@ -22,11 +24,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "provision/wiped_device.h"
 #include "system/raid_device.h"
 
 enum { NAME_MAX_STORED = 31, EVENTS_AT_CREATION = 1 };
 
-typedef enum MemberKind { MEMBER_FREE, MEMBER_OURS, MEMBER_FOREIGN } MemberKind;
+typedef enum MemberKind { MEMBER_FREE, MEMBER_OURS, MEMBER_FOREIGN, MEMBER_GIVEN_UP } MemberKind;
 
 /* The array of the config, and what was found of it. */
 typedef struct Array {
@@ -35,9 +38,10 @@ typedef struct Array {
     unsigned places;
     bool journal; /* an option adds a device that is no member */
     size_t ours, in_place;
-    bool started, one;              /* one: all superblocks are of the same making */
-    const char *first_uuid, *array; /* of one of ours; an array in the kernel that has members */
-    bool active;
+    bool one;               /* all superblocks are of the same making */
+    bool started, running;  /* of those that are not given up: it once ran, an array has them now */
+    const char *first_uuid; /* of one of ours */
+    bool active;            /* ours runs */
 } Array;
 
 static const DeviceFacts *facts_of(const StorageItem *item, size_t i)
@@ -69,8 +73,7 @@ static const char *option_value(const IgnList *options, const char *name)
     return value;
 }
 
-/* The name as a superblock has it, without a host: /dev/md0 is "0" there. */
-static const char *stored_name(Arena *a, const IgnRaid *raid)
+const char *raid_plan_name(Arena *a, const IgnRaid *raid)
 {
     const char *name = option_value(&raid->options, "--name"), *colon;
     if (!name) {
@@ -100,7 +103,7 @@ static Array array_declared(StorageItem *item)
     int64_t spares = raid->spares.set ? raid->spares.value : 0;
     Array w = {
         .raid = raid,
-        .name = stored_name(item->arena, raid),
+        .name = raid_plan_name(item->arena, raid),
         .level = raid_level_name(raid->level ? raid->level : ""),
         .uuid = uuid ? hex_digits(item->arena, uuid) : NULL,
         .journal = option_value(&raid->options, "--write-journal") != NULL,
@@ -141,9 +144,10 @@ static void refuse_foreign(StorageItem *item, const Array *w, const DeviceFacts 
     else
         storage_refuse(item, "devices",
                        "%s belongs to %s array '%s' (%s of %u devices, UUID %s), not to array '%s' (%s of %u "
-                       "devices); " CLEAR_MEMBERS,
+                       "devices%s%s); " CLEAR_MEMBERS,
                        f->path, r->active ? "the running" : "the", r->name ? r->name : "", r->level,
-                       r->devices, r->uuid, w->raid->name, w->level, w->places);
+                       r->devices, r->uuid, w->raid->name, w->level, w->places, w->uuid ? ", UUID " : "",
+                       w->uuid ? w->uuid : "");
 }
 
 /* Whoever uses the device, but for an array: that is judged by its members. */
@@ -171,33 +175,32 @@ static bool is_same_device(const DeviceFacts *a, const DeviceFacts *b)
     return a->exists && b->exists && a->real && b->real && strcmp(a->real, b->real) == 0;
 }
 
-static void member_judge(StorageItem *item, Array *w, size_t i)
+static void refuse_twice(StorageItem *item, size_t i)
 {
-    const DeviceFacts *f = facts_of(item, i);
     for (size_t k = 0; k < i; k++)
-        if (is_same_device(f, facts_of(item, k)))
+        if (is_same_device(facts_of(item, i), facts_of(item, k)))
             storage_refuse(item, "devices", "%s and %s are the same device", facts_of(item, k)->path,
-                           f->path);
-    if (!f->exists)
-        return;
-    refuse_busy(item, f);
+                           facts_of(item, i)->path);
+}
+
+static void member_judge(const StorageContext *c, StorageItem *item, Array *w, const DeviceFacts *f)
+{
     MemberKind kind = member_kind(item->arena, w, f);
-    if (kind == MEMBER_FOREIGN || (kind == MEMBER_FREE && f->raid.active)) {
-        if (kind == MEMBER_FREE)
-            storage_refuse(item, "devices", "%s is part of the running array %s", f->path, f->raid.array);
-        else
-            refuse_foreign(item, w, f);
+    bool given_up = (kind != MEMBER_FREE || f->raid.active) && device_is_given_up(c, item->arena, f);
+
+    if (kind == MEMBER_FOREIGN && given_up)
+        kind = MEMBER_GIVEN_UP;
+    if (kind == MEMBER_FOREIGN)
+        refuse_foreign(item, w, f);
+    else if (kind == MEMBER_FREE && f->raid.active && !given_up)
+        storage_refuse(item, "devices", "%s is part of the running array %s", f->path, f->raid.array);
+    w->running = w->running || (f->raid.active && !given_up);
+    if (kind != MEMBER_OURS)
         return;
-    }
-    if (f->raid.array && !w->active) {
-        w->array = f->raid.array;
-        w->active = f->raid.active;
-    }
-    if (kind == MEMBER_FREE)
-        return;
+    w->active = w->active || f->raid.active;
     w->one = w->one && (!w->first_uuid || strcmp(w->first_uuid, f->raid.uuid) == 0);
     w->first_uuid = f->raid.uuid;
-    w->started = w->started || f->raid.events > EVENTS_AT_CREATION;
+    w->started = w->started || (!given_up && f->raid.role >= 0 && f->raid.events != EVENTS_AT_CREATION);
     w->in_place += f->raid.role >= 0;
     w->ours++;
 }
@@ -293,7 +296,9 @@ static const char *create_detail(StorageItem *item, const Array *w)
         buf_addf(&b, "%s %s", i == w->places ? ", spare" : "", facts_of(item, i)->path);
     for (size_t i = 0; i < w->raid->devices.n; i++) {
         const DeviceFacts *f = facts_of(item, i);
-        if (f->exists && f->superblock.type && !f->raid.member)
+        if (f->exists && f->raid.member && member_kind(item->arena, w, f) != MEMBER_OURS)
+            buf_addf(&b, "; over what %s has of array '%s'", f->path, f->raid.name ? f->raid.name : "");
+        else if (f->exists && f->superblock.type && !f->raid.member)
             buf_addf(&b, "; over the %s on %s", f->superblock.type, f->path);
         else if (f->exists && f->table.kind != TABLE_NONE)
             buf_addf(&b, "; over the partition table of %s", f->path);
@@ -307,10 +312,10 @@ static void plan_create(StorageItem *item, const Array *w, RaidPlan *p)
     p->action = RAID_CREATE;
     p->argv = create_argv(item, w);
     p->stop = arrays_of(item, w->raid->devices.n);
-    storage_change_add(item, w->ours || p->stop[0] ? STORAGE_RECREATE : STORAGE_CREATE, object,
-                       w->ours ? arena_printf(item->arena, "%s; an interrupted creation is made again",
-                                              create_detail(item, w))
-                               : create_detail(item, w));
+    storage_change_add(
+        item, w->ours || p->stop[0] ? STORAGE_RECREATE : STORAGE_CREATE, object,
+        w->ours ? arena_printf(item->arena, "%s; an incomplete one is made again", create_detail(item, w))
+                : create_detail(item, w));
 }
 
 /* Everything is there; `named` says whether its device leads to it. */
@@ -334,9 +339,8 @@ static void plan_use(StorageItem *item, const Array *w, RaidPlan *p, bool named)
                                     w->active ? "is started again under its name" : "is started"));
 }
 
-/* The name is free, or leads to this very array; *ret_named: the latter. */
-static void check_name(const StorageContext *c, StorageItem *item, const Array *w, const char *device,
-                       bool *ret_named)
+/* The name is free, or leads to an array of the members; *ret_named: the latter. */
+static void check_name(const StorageContext *c, StorageItem *item, const char *device, bool *ret_named)
 {
     DeviceFacts f = {0};
     Error e = ERROR_INIT;
@@ -344,11 +348,36 @@ static void check_name(const StorageContext *c, StorageItem *item, const Array *
     if (inspector_look(c->inspector, item->arena, device, 0, &f, &e) < 0 || !f.exists)
         return;
     const char *slash = f.real ? strrchr(f.real, '/') : NULL;
-    *ret_named = slash && w->array && strcmp(slash + 1, w->array) == 0;
+    for (size_t i = 0; slash && i < item->needs.n; i++)
+        *ret_named = *ret_named ||
+                     (facts_of(item, i)->raid.array && strcmp(slash + 1, facts_of(item, i)->raid.array) == 0);
     if (!*ret_named)
         storage_refuse(item, "name",
                        "%s is there already and is another array, %s; stop it with 'mdadm --stop'", device,
                        f.real ? f.real : f.path);
+}
+
+/* It once ran, and what is there is not all of it, or of several. */
+static void refuse_incomplete(StorageItem *item, const Array *w, const char *device)
+{
+    bool redundant = strcmp(w->level, "linear") != 0 && strcmp(w->level, "raid0") != 0;
+    if (w->ours == w->raid->devices.n)
+        storage_refuse(item, "devices",
+                       "the devices of array '%s' belong to several arrays of that name that were in use; "
+                       "clear those that are not meant with 'mdadm --zero-superblock'",
+                       w->raid->name);
+    for (size_t i = 0; i < w->raid->devices.n; i++) {
+        const DeviceFacts *f = facts_of(item, i);
+        if (member_kind(item->arena, w, f) == MEMBER_OURS)
+            continue;
+        storage_refuse(
+            item, "devices",
+            "array '%s' (UUID %s) was in use and %s is no part of it; %s, or clear the others with "
+            "'mdadm --zero-superblock'",
+            w->raid->name, w->first_uuid, f->path,
+            redundant ? arena_printf(item->arena, "add it with 'mdadm %s --add %s'", device, f->path)
+                      : "declare the devices that it was made of");
+    }
 }
 
 void raid_plan_make(const StorageContext *c, StorageItem *item)
@@ -359,30 +388,24 @@ void raid_plan_make(const StorageContext *c, StorageItem *item)
     bool named;
 
     p->device = raid_plan_device(item->arena, w.raid->name);
-    for (size_t i = 0; i < n; i++)
-        member_judge(item, &w, i);
+    for (size_t i = 0; i < n; i++) {
+        refuse_twice(item, i);
+        if (!facts_of(item, i)->exists)
+            continue;
+        refuse_busy(item, facts_of(item, i));
+        member_judge(c, item, &w, facts_of(item, i));
+    }
     for (size_t i = 0; i < n; i++)
         if (facts_of(item, i)->raid.array && item->report.errors == 0)
             refuse_strangers(item, &w, facts_of(item, i));
-    check_name(c, item, &w, p->device, &named);
+    check_name(c, item, p->device, &named);
     if (item->report.errors > 0)
         return;
-    item->plan = p;
     if (w.ours == n && w.one)
         plan_use(item, &w, p, named);
-    else if (w.ours == 0 || (!w.started && !w.active))
+    else if (w.ours == 0 || (!w.started && !w.running))
         plan_create(item, &w, p);
     else
-        for (size_t i = 0; i < n; i++)
-            if (member_kind(item->arena, &w, facts_of(item, i)) == MEMBER_FREE)
-                storage_refuse(item, "devices",
-                               "array '%s' (UUID %s) was in use and %s is no part of it; add it with 'mdadm "
-                               "%s --add %s', or clear the others with 'mdadm --zero-superblock'",
-                               w.raid->name, w.first_uuid, facts_of(item, i)->path, p->device,
-                               facts_of(item, i)->path);
-    if (w.ours == n && !w.one && w.started)
-        storage_refuse(item, "devices",
-                       "the devices of array '%s' belong to several arrays of that name that were in use; "
-                       "clear those that are not meant with 'mdadm --zero-superblock'",
-                       w.raid->name);
+        refuse_incomplete(item, &w, p->device);
+    item->plan = p;
 }

@@ -17,5 +17,7 @@ typedef struct RaidPlan {
 
 /* The device that mdadm makes for a name of the config. */
 const char *raid_plan_device(Arena *a, const char *name);
+/* Its name as a superblock has it, without the host's: /dev/md0 is "0" there. */
+const char *raid_plan_name(Arena *a, const IgnRaid *raid);
 /* item->plan is a RaidPlan, unless the report has errors. */
 void raid_plan_make(const StorageContext *c, StorageItem *item);

@@ -59,6 +59,8 @@ typedef struct Superblock {
     const char *type; /* libblkid's TYPE: "ext4", "crypto_LUKS", "linux_raid_member", "LVM2_member" */
     const char *usage, *label, *uuid, *version;
     bool ambivalent; /* several contradicting ones; `type` is then what a tolerant look found, or NULL */
+    bool clean;      /* not even a partition table or a damaged signature: there is nothing to wipe */
+    bool unfinished; /* a filesystem that was cut in the making: nothing of anyone is in it */
 } Superblock;
 
 typedef struct RaidFacts { /* of a member; that a device is an array is no fact of its own */
@@ -67,7 +69,7 @@ typedef struct RaidFacts { /* of a member; that a device is an array is no fact 
     const char *metadata;            /* "1.2" */
     unsigned devices;                /* places in the array, spares not counted */
     int role;                        /* its place; -1: a spare, or failed */
-    uint64_t events;                 /* 0 and 1 are as they are before an array first runs */
+    uint64_t events;                 /* 1: as mdadm makes it, before the array first runs (0 of a spare) */
     const char *array;               /* "md127": the array in the kernel that has it, superblock or not */
     bool active;                     /* that array runs */
     const char *const *members;      /* device numbers "8:1" of that array; ends with NULL */
@@ -85,10 +87,13 @@ typedef struct LuksFacts {
 
 typedef struct LvmVolume {
     const char *name;
-    uint64_t size;
+    uint64_t size; /* bytes, like granularity: what LVM rounds sizes of this volume up to */
+    uint64_t granularity;
+    const char *const *tags; /* ends with NULL */
 } LvmVolume;
 typedef struct LvmFacts {                     /* of a physical volume */
     const char *group, *group_uuid, *pv_uuid; /* without a group only pv_uuid */
+    uint64_t seqno;                           /* of the group's metadata on this device */
     unsigned group_devices;                   /* how many it has in all */
     uint64_t extent_size;
     const LvmVolume *volumes; /* those that a person sees, by name */
