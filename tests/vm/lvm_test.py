@@ -40,7 +40,7 @@ def test_made_kept_changed():
             filesystems=[{"device": "/dev/vg-1/log-s", "format": "ext4", "label": "log"},
                          {"device": "/dev/mapper/vg--1-mirror", "format": "ext4", "label": "mirror"}])
         m.stages(settings, "disks")
-        assert volumes(m, "vg-1") == ["log-s:32.00:", "mirror:20.00:", "rest:148.00:"], volumes(m, "vg-1")
+        assert volumes(m, "vg-1") == ["log-s:32.00:", "mirror:20.00:", "rest:168.00:"], volumes(m, "vg-1")
         assert m.run("lsblk -nro LABEL /dev/vg-1/log-s /dev/vg-1/mirror | sort -u").split() == ["log", "mirror"]
         assert "raid1" in m.run(f"{LVM}lvs --noheadings -o segtype vg-1/mirror")
         kept(m, settings, "vg-1")
@@ -57,7 +57,7 @@ def test_made_kept_changed():
         all_volumes[1]["resize"] = True
         all_volumes.append({"name": "new"})
         m.stages(settings, "disks")
-        assert volumes(m, "vg-1") == ["log-s:60.00:", "mirror:20.00:", "new:120.00:"], volumes(m, "vg-1")
+        assert volumes(m, "vg-1") == ["log-s:60.00:", "mirror:20.00:", "new:140.00:"], volumes(m, "vg-1")
         assert m.run("lsblk -nro LABEL /dev/vg-1/log-s") == "log\n"
 
 
