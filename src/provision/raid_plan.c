@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "provision/wiped_device.h"
+#include "system/block_device.h"
 #include "system/raid_device.h"
 
 enum { NAME_MAX_STORED = 31, EVENTS_AT_CREATION = 1 };
@@ -153,20 +154,15 @@ static void refuse_foreign(StorageItem *item, const Array *w, const DeviceFacts 
 /* Whoever uses the device, but for an array: that is judged by its members. */
 static void refuse_busy(StorageItem *item, const DeviceFacts *f)
 {
-    static const char *const kinds[] = {
-        [HOLDER_MOUNT] = "mounted on",         [HOLDER_SWAP] = "in use as swap",
-        [HOLDER_LVM] = "part of volume group", [HOLDER_DM] = "mapped as",
-        [HOLDER_MD] = "part of array",         [HOLDER_OTHER] = "in use by",
-    };
     for (size_t i = 0; i < f->n_holders; i++) {
         const DeviceHolder *h = &f->holders[i];
         if (h->kind == HOLDER_MD && h->partition == 0 && f->raid.array)
             continue;
+        const char *who = device_holder_text(item->arena, h);
         if (h->partition)
-            storage_refuse(item, "devices", "partition %u of %s is %s %s", h->partition, f->path,
-                           kinds[h->kind], h->what ? h->what : "");
+            storage_refuse(item, "devices", "partition %u of %s is in use: %s", h->partition, f->path, who);
         else
-            storage_refuse(item, "devices", "%s is %s %s", f->path, kinds[h->kind], h->what ? h->what : "");
+            storage_refuse(item, "devices", "%s is in use: %s", f->path, who);
     }
 }
 

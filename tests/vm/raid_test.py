@@ -173,7 +173,7 @@ def test_refusals():
         assert status != 0 and "was in use" in log and "--add" in log, log
         m.run(f"mkfs.ext4 -q {disks[2].device}; mkdir /m; mount {disks[2].device} /m")
         status, log = m.stages(config(array("x", "raid0", [disks[2]])), "disks", check=False)
-        assert status != 0 and "mounted on /m" in log, log
+        assert status != 0 and "in use: it is mounted at /m" in log, log
 
 
 if __name__ == "__main__":
