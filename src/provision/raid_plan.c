@@ -12,8 +12,9 @@
  *                                   time; a new array would end the data on the others
  *   one is of any other array       refused
  *
- * That an array once ran is seen by its event count: mdadm --create writes 1, the kernel's first update makes
- * it 2 or, of arrays without redundancy, 0. Spares begin with 0 and say nothing.
+ * That an array once ran is seen by its event count: mdadm --create writes 0 or 1, the kernel counts on. Of
+ * arrays without redundancy it does not; there the order tells: mdadm writes the members one after the other,
+ * so that of an interrupted creation the first ones have superblocks, and no other.
  * What a disk with wipeTable, or a partition with wipePartitionEntry, holds is given up by the config: there
  * no other array is refused, only a whole one of this name is still kept.
  * Devices in use (mounted, swap, of a volume group, mapped) are refused whatever they hold. A way out is told
@@ -22,6 +23,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "provision/wiped_device.h"
@@ -39,6 +41,7 @@ typedef struct Array {
     unsigned places;
     bool journal; /* an option adds a device that is no member */
     size_t ours, in_place;
+    bool redundant;
     bool one;               /* all superblocks are of the same making */
     bool started, running;  /* of those that are not given up: it once ran, an array has them now */
     const char *first_uuid; /* of one of ours */
@@ -102,10 +105,12 @@ static Array array_declared(StorageItem *item)
     const IgnRaid *raid = item->object;
     const char *uuid = option_value(&raid->options, "--uuid");
     int64_t spares = raid->spares.set ? raid->spares.value : 0;
+    const char *level = raid_level_name(raid->level ? raid->level : "") ?: "";
     Array w = {
         .raid = raid,
         .name = raid_plan_name(item->arena, raid),
-        .level = raid_level_name(raid->level ? raid->level : ""),
+        .level = level,
+        .redundant = strcmp(level, "linear") != 0 && strcmp(level, "raid0") != 0,
         .uuid = uuid ? hex_digits(item->arena, uuid) : NULL,
         .journal = option_value(&raid->options, "--write-journal") != NULL,
         .one = true,
@@ -196,7 +201,9 @@ static void member_judge(const StorageContext *c, StorageItem *item, Array *w, c
     w->active = w->active || f->raid.active;
     w->one = w->one && (!w->first_uuid || strcmp(w->first_uuid, f->raid.uuid) == 0);
     w->first_uuid = f->raid.uuid;
-    w->started = w->started || (!given_up && f->raid.role >= 0 && f->raid.events != EVENTS_AT_CREATION);
+    bool first_ones = f - item->facts == (ptrdiff_t)w->ours && f->raid.role == (int)w->ours;
+    w->started =
+        w->started || (!given_up && (f->raid.events > EVENTS_AT_CREATION || (!w->redundant && !first_ones)));
     w->in_place += f->raid.role >= 0;
     w->ours++;
 }
@@ -356,7 +363,6 @@ static void check_name(const StorageContext *c, StorageItem *item, const char *d
 /* It once ran, and what is there is not all of it, or of several. */
 static void refuse_incomplete(StorageItem *item, const Array *w, const char *device)
 {
-    bool redundant = strcmp(w->level, "linear") != 0 && strcmp(w->level, "raid0") != 0;
     if (w->ours == w->raid->devices.n)
         storage_refuse(item, "devices",
                        "the devices of array '%s' belong to several arrays of that name that were in use; "
@@ -371,8 +377,8 @@ static void refuse_incomplete(StorageItem *item, const Array *w, const char *dev
             "array '%s' (UUID %s) was in use and %s is no part of it; %s, or clear the others with "
             "'mdadm --zero-superblock'",
             w->raid->name, w->first_uuid, f->path,
-            redundant ? arena_printf(item->arena, "add it with 'mdadm %s --add %s'", device, f->path)
-                      : "declare the devices that it was made of");
+            w->redundant ? arena_printf(item->arena, "add it with 'mdadm %s --add %s'", device, f->path)
+                         : "declare the devices that it was made of");
     }
 }
 
