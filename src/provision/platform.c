@@ -196,16 +196,27 @@ const char *platform_path(Arena *a, const char *variable, const char *fallback, 
     return arena_printf(a, "%s/%s", to && *to ? to : fallback, rest);
 }
 
-int platform_modprobe(const char *module, const char *present, Error *e)
+int platform_run(const PlatformFetch *p, const char *const *argv, Buf *output, Error *e)
+{
+    int64_t left = p->deadline_ms ? p->deadline_ms - monotonic_ms() : 0;
+    const ProcessRun run = {
+        .argv = argv,
+        .output = output,
+        .timeout_sec = p->deadline_ms ? (left > 1000 ? (unsigned)((left + 999) / 1000) : 1) : 0,
+    };
+    int r = process_run(&run, e);
+
+    return r > 0 ? -EIO : r;
+}
+
+int platform_modprobe(const PlatformFetch *p, const char *module, const char *present, Error *e)
 {
     const char *const argv[] = {"modprobe", module, NULL};
 
     if (present && access(present, F_OK) == 0)
         return 0;
-    int r = process_run(&(ProcessRun){.argv = argv}, e);
-    if (r != 0)
-        return error_wrap(e, r < 0 ? r : -EIO, "loading the kernel module %s", module);
-    return 0;
+    int r = platform_run(p, argv, NULL, e);
+    return r < 0 ? error_wrap(e, r, "loading the kernel module %s", module) : 0;
 }
 
 bool platform_pause(const PlatformFetch *p)

@@ -54,7 +54,7 @@ int hyperv_fetch(const PlatformFetch *p, Buf *ret, Error *e)
 {
     const char *driver = platform_path(p->arena, "BASALT_SYSFS", "/sys", "bus/vmbus/drivers/hv_utils");
     KvpPairs pairs = {.arena = p->arena};
-    int r = platform_modprobe("hv_utils", driver, e);
+    int r = platform_modprobe(p, "hv_utils", driver, e);
 
     if (r < 0)
         return r;
