@@ -13,7 +13,7 @@
 #include "base/process.h"
 #include "system/cmdline.h"
 
-enum { CMDLINE_SIZE_MAX = 1024 * 1024, FW_CFG_SIZE_TEXT_MAX = 64 };
+enum { CMDLINE_SIZE_MAX = 1024 * 1024, FW_CFG_SIZE_TEXT_MAX = 4096 /* what sysfs says of each of its files */ };
 
 static int file_fetch(Fetcher *f _unused_, Buf *ret, Error *e)
 {
