@@ -23,7 +23,10 @@ struct Digest {
 static const struct {
     const char *name;
     size_t size;
-} kinds[] = {[DIGEST_MD5] = {"MD5", 16}, [DIGEST_SHA256] = {"SHA256", 32}, [DIGEST_SHA512] = {"SHA512", 64}};
+} kinds[] = {[DIGEST_MD5] = {"MD5", 16},
+             [DIGEST_SHA1] = {"SHA1", 20},
+             [DIGEST_SHA256] = {"SHA256", 32},
+             [DIGEST_SHA512] = {"SHA512", 64}};
 
 static int load(Crypto *c, Error *e)
 {

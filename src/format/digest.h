@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-typedef enum DigestKind { DIGEST_MD5, DIGEST_SHA256, DIGEST_SHA512 } DigestKind;
+typedef enum DigestKind { DIGEST_MD5, DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA512 } DigestKind;
 enum { DIGEST_SIZE_MAX = 64 };
 
 typedef struct Digest Digest;

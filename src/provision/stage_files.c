@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "provision/mount_journal.h"
 #include "provision/relabel.h"
 #include "provision/result.h"
 #include "provision/units.h"
@@ -411,8 +412,10 @@ int stage_files_run_with(StageContext *c, const FilesStageOptions *o, Error *e)
     if (r >= 0)
         r = run_apply(&run, e);
     umask(mask);
-    if (r >= 0 && !o->live)
+    if (r >= 0 && !o->live) {
         state_forget_keys(c->state);
+        r = mount_journal_remove(c->root, e);
+    }
     return r;
 }
 
