@@ -379,7 +379,7 @@ def install_product(root):
     shutil.copy(top / "system/firstboot-complete", root / "usr/lib/basalt-ignition")
 
 
-def boot(disks, config=None, *, first=True, network=False, append="", root="LABEL=root"):
+def boot(disks, config=None, *, first=True, network=False, append="", root="LABEL=root", platform="qemu"):
     """A machine on its way through the product's initramfs into `root`, which gets a small system when it is empty. The
     config comes from the firmware. First boots go on from a saved state, unless `append` makes them special."""
     require(QEMU, "unshare")
@@ -387,10 +387,10 @@ def boot(disks, config=None, *, first=True, network=False, append="", root="LABE
     initrd = initramfs.build("boot", f"{initramfs.LEAN} {initramfs.STORAGE} {modules} basalt-vm", install=install_product)
     words = f"root={root} systemd.unit=basic.target basalt.vm.populate systemd.show_status=error"
     if first:
-        words += " ignition.firstboot ignition.platform.id=qemu"
+        words += f" ignition.firstboot ignition.platform.id={platform}"
     options = {"kernel": initramfs.base() / "vmlinuz", "initrd": initrd,
                "fw_cfg": json.dumps(config) if isinstance(config, dict) else config}
-    if not first or append:
+    if not first or network or append or platform != "qemu":
         return Machine(append=f"{words} {append}", disks=disks, **options)
     words += " basalt.vm.hold"
     m = Machine(append=words, disks=disks, state=saved("hold", initrd, append=words), **options)
