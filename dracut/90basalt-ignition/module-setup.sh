@@ -52,7 +52,7 @@ install() {
         ln_r /usr/bin/basalt-ignition "/usr/bin/$name"
     done
     install_tools
-    for name in boot.sh emergency guard populate-var remount root-wait setup-user with-boot; do
+    for name in boot.sh emergency guard populate-var remount root-wait setup-user with-root; do
         inst_script "$moddir/$name" "/usr/lib/basalt-ignition/$name"
     done
     inst_script "$moddir/ignition-generator" "$systemdutildir/system-generators/ignition-generator"
