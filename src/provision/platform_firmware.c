@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "provision/platform.h"
 
-enum { FW_CFG_SIZE_TEXT_MAX = 64 };
+/* sysfs says of each of its files that it has a page, whatever is in it. */
+enum { FW_CFG_SIZE_TEXT_MAX = 4096 };
 
 /* Machines without fw_cfg get the config as a disk, which may take its time. */
 #if defined(__powerpc64__) || defined(__s390x__)
