@@ -149,7 +149,7 @@ int superblock_read_part(Arena *a, int fd, uint64_t offset, uint64_t size, Super
         s.label = probe_value(a, p, "LABEL");
         s.uuid = probe_value(a, p, "UUID");
         s.version = probe_value(a, p, "VERSION");
-        s.unfinished = filesystem_is_unfinished(fd, &s);
+        s.unfinished = filesystem_is_unfinished(fd, offset, &s);
     }
     *ret = s;
     return 0;
