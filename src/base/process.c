@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,6 +24,18 @@
 enum { OUTPUT_MAX_DEFAULT = 1 << 20, ERRORS_MAX = 64 << 10, READ_STEP = 16 << 10, GRACE_MS = 2000 };
 
 extern char **environ;
+
+static pthread_rwlock_t starting = PTHREAD_RWLOCK_INITIALIZER; /* written: from fork to exec */
+
+void process_hold(void)
+{
+    pthread_rwlock_rdlock(&starting);
+}
+
+void process_release(void)
+{
+    pthread_rwlock_unlock(&starting);
+}
 
 typedef struct Child {
     pid_t pid;
@@ -105,12 +118,15 @@ static int spawn(const ProcessRun *run, const int fds[static 3], Child *c)
     int report[2], code = 0;
     if (pipe2(report, O_CLOEXEC) < 0)
         return -errno;
+    pthread_rwlock_wrlock(&starting);
     c->pid = fork();
     if (c->pid == 0)
         become(run, env, fds, report[1]);
     int r = c->pid < 0 ? -errno : 0;
     close(report[1]);
-    if (c->pid > 0 && read(report[0], &code, sizeof(code)) == (ssize_t)sizeof(code)) {
+    bool failed = c->pid > 0 && read(report[0], &code, sizeof(code)) == (ssize_t)sizeof(code);
+    pthread_rwlock_unlock(&starting);
+    if (failed) {
         waitpid(c->pid, NULL, 0);
         r = -code;
     }

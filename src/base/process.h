@@ -22,3 +22,9 @@ typedef struct ProcessRun {
 /* 0 when it exited with 0; otherwise > 0 its exit status (128 + n for signal n) or -errno when it could not
  * be started; the Error then has the command's name and the last line that it wrote to stderr. */
 int process_run(const ProcessRun *run, Error *e);
+
+/* Between fork and exec a child has all descriptors of its parent, of every thread. Who has one that must not
+ * be open twice (a device opened with O_EXCL) holds programs back meanwhile: none is started by another
+ * thread. Any number of threads may hold; briefly. */
+void process_hold(void);
+void process_release(void);

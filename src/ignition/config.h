@@ -182,6 +182,21 @@ typedef struct IgnLuks {
     IgnCex cex;
 } IgnLuks;
 
+/* Not in the spec: other implementations leave these out with a warning. */
+typedef struct IgnVolume {
+    const Node *node;
+    const char *name;
+    OptInt size_mib; /* unset or 0: all that is left */
+    IgnList options;
+    OptBool should_exist, resize, wipe_volume;
+} IgnVolume;
+typedef struct IgnVolumeGroup {
+    const Node *node;
+    const char *name;
+    IgnList devices, options, volumes; /* volumes: IgnVolume */
+    OptBool wipe_volume_group;
+} IgnVolumeGroup;
+
 typedef struct IgnOwner {
     const Node *node;
     OptInt id;
@@ -214,7 +229,7 @@ typedef struct IgnLink {
 } IgnLink;
 typedef struct IgnStorage {
     const Node *node;
-    IgnList disks, raid, luks, filesystems, files, directories, links;
+    IgnList disks, raid, volume_groups, luks, filesystems, files, directories, links;
 } IgnStorage;
 
 typedef struct IgnDropin {

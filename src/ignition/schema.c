@@ -52,6 +52,8 @@ STRING_KEY(IgnRaid, name)
 STRING_KEY(IgnFilesystem, device)
 STRING_KEY(IgnTang, url)
 STRING_KEY(IgnLuks, name)
+STRING_KEY(IgnVolumeGroup, name)
+STRING_KEY(IgnVolume, name)
 STRING_KEY(IgnNode, path)
 STRING_KEY(IgnUnit, name)
 STRING_KEY(IgnDropin, name)
@@ -228,6 +230,21 @@ TYPE(luks, IgnLuks, .key = IgnLuks_key,
             STRINGS(IgnLuks, "options", options, ALL, CONCAT), STRING(IgnLuks, "uuid", uuid, ALL),
             BOOL(IgnLuks, "wipeVolume", wipe_volume, ALL)));
 
+/* Ours alone; since the version that also brought encrypted volumes, so that clients of older ones are told.
+ */
+TYPE(volume, IgnVolume, .key = IgnVolume_key,
+     FIELDS(STRING(IgnVolume, "name", name, ALL, REQUIRED),
+            STRINGS(IgnVolume, "options", options, ALL, CONCAT), BOOL(IgnVolume, "resize", resize, ALL),
+            BOOL(IgnVolume, "shouldExist", should_exist, ALL), INT(IgnVolume, "sizeMiB", size_mib, ALL),
+            BOOL(IgnVolume, "wipeVolume", wipe_volume, ALL)));
+
+TYPE(volume_group, IgnVolumeGroup, .key = IgnVolumeGroup_key,
+     FIELDS(STRINGS(IgnVolumeGroup, "devices", devices, ALL),
+            STRING(IgnVolumeGroup, "name", name, ALL, REQUIRED),
+            STRINGS(IgnVolumeGroup, "options", options, ALL, CONCAT),
+            OBJECTS(IgnVolumeGroup, "volumes", volumes, volume, ALL),
+            BOOL(IgnVolumeGroup, "wipeVolumeGroup", wipe_volume_group, ALL)));
+
 TYPE(owner, IgnOwner, FIELDS(INT(IgnOwner, "id", id, ALL), STRING(IgnOwner, "name", name, FROM(2_1))));
 
 TYPE(file, IgnFile, .key = IgnNode_key,
@@ -254,14 +271,15 @@ TYPE(link, IgnLink, .key = IgnNode_key,
             STRING(IgnLink, "path", base.path, ALL, REQUIRED), OBJECT(IgnLink, "user", base.user, owner, ALL),
             BOOL(IgnLink, "hard", hard, ALL), STRING(IgnLink, "target", target, ALL)));
 
-TYPE(
-    storage, IgnStorage,
-    FIELDS(OBJECTS(IgnStorage, "directories", directories, directory, FROM(2_1), .key_space = IGN_SPACE_NODE),
-           OBJECTS(IgnStorage, "disks", disks, disk, ALL),
-           OBJECTS(IgnStorage, "files", files, file, ALL, .key_space = IGN_SPACE_NODE),
-           OBJECTS(IgnStorage, "filesystems", filesystems, filesystem, ALL),
-           OBJECTS(IgnStorage, "links", links, link, FROM(2_1), .key_space = IGN_SPACE_NODE),
-           OBJECTS(IgnStorage, "luks", luks, luks, FROM(3_2)), OBJECTS(IgnStorage, "raid", raid, raid, ALL)));
+TYPE(storage, IgnStorage,
+     FIELDS(OBJECTS(IgnStorage, "directories", directories, directory, FROM(2_1),
+                    .key_space = IGN_SPACE_NODE),
+            OBJECTS(IgnStorage, "disks", disks, disk, ALL),
+            OBJECTS(IgnStorage, "files", files, file, ALL, .key_space = IGN_SPACE_NODE),
+            OBJECTS(IgnStorage, "filesystems", filesystems, filesystem, ALL),
+            OBJECTS(IgnStorage, "links", links, link, FROM(2_1), .key_space = IGN_SPACE_NODE),
+            OBJECTS(IgnStorage, "luks", luks, luks, FROM(3_2)), OBJECTS(IgnStorage, "raid", raid, raid, ALL),
+            OBJECTS(IgnStorage, "volumeGroups", volume_groups, volume_group, FROM(3_2))));
 
 TYPE(dropin, IgnDropin, .key = IgnDropin_key,
      FIELDS(STRING(IgnDropin, "contents", contents, ALL), STRING(IgnDropin, "name", name, ALL, REQUIRED)));

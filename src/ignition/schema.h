@@ -54,9 +54,9 @@ extern const IgnType ign_config_type;
 extern const IgnType ign_meta_type, ign_chain_type, ign_proxy_type, ign_tls_type, ign_resource_type,
     ign_reference_type, ign_verification_type, ign_header_type, ign_user_type, ign_group_type, ign_disk_type,
     ign_partition_type, ign_raid_type, ign_filesystem_type, ign_mount_type, ign_luks_type,
-    ign_clevis_custom_type, ign_tang_type, ign_owner_type, ign_file_type, ign_directory_type, ign_link_type,
-    ign_storage_type, ign_unit_type, ign_dropin_type, ign_systemd_type, ign_networkd_type,
-    ign_networkd_unit_type;
+    ign_volume_group_type, ign_volume_type, ign_clevis_custom_type, ign_tang_type, ign_owner_type,
+    ign_file_type, ign_directory_type, ign_link_type, ign_storage_type, ign_unit_type, ign_dropin_type,
+    ign_systemd_type, ign_networkd_type, ign_networkd_unit_type;
 /* The field as this version has it, or NULL. */
 const IgnField *ign_field_find(const IgnType *type, const char *name, IgnVersion version);
 /* The same without regard to the case of ASCII letters, as Go reads JSON. */

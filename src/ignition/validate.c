@@ -9,8 +9,8 @@
 #include "ignition/validate_rule.h"
 #include "ignition/validate_v2.h"
 
-static const IgnRule *const tables[] = {ign_resource_rules, ign_node_rules, ign_disk_rules, ign_luks_rules,
-                                        ign_unit_rules};
+static const IgnRule *const tables[] = {ign_resource_rules, ign_node_rules, ign_disk_rules,
+                                        ign_luks_rules,     ign_lvm_rules,  ign_unit_rules};
 
 enum { KEY_MAX = 256 };
 

@@ -29,7 +29,7 @@ typedef struct IgnRule {
 } IgnRule;
 
 extern const IgnRule ign_resource_rules[], ign_node_rules[], ign_disk_rules[], ign_luks_rules[],
-    ign_unit_rules[];
+    ign_lvm_rules[], ign_unit_rules[];
 
 /* A finding on a field of the object: at the field, or at the object when the text lacks the field. NULL
  * message: nothing is wrong. */

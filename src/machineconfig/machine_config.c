@@ -102,6 +102,7 @@ static void warn_first_boot(const IgnConfig *c, const PathStep *path, Report *r)
         {&c->storage.disks, storage, "disks"},
         {&c->storage.raid, storage, "raid"},
         {&c->storage.luks, storage, "luks"},
+        {&c->storage.volume_groups, storage, "volumeGroups"},
         {&c->storage.filesystems, storage, "filesystems"},
         {&c->storage.directories, storage, "directories"},
         {&c->storage.links, storage, "links"},

@@ -58,11 +58,32 @@ const char *http_url_redact(const char *url, char *out, size_t size)
     return out;
 }
 
+static bool listed(const int *statuses, long status)
+{
+    for (; statuses && *statuses; statuses++)
+        if (*statuses == status)
+            return true;
+    return false;
+}
+
+static const char *method_of(const HttpRequest *r)
+{
+    return r->method ? r->method : "GET";
+}
+
+static bool is_head(const HttpRequest *r)
+{
+    return !strcmp(method_of(r), "HEAD");
+}
+
 /* ---- callbacks ---- */
 
 static size_t take_header(char *line, size_t one, size_t n, void *context)
 {
-    http_head_line(&((Transfer *)context)->head, line, n);
+    Transfer *t = context;
+    http_head_line(&t->head, line, n);
+    if (t->request->header)
+        t->request->header(t->request->context, line, n);
     return one * n;
 }
 
@@ -154,6 +175,8 @@ static struct curl_slist *make_headers(Transfer *t, bool redirected)
         list = add_header(t->curl, list, own);
     if (redirected)
         list = add_header(t->curl, list, &(HttpHeader){.name = "Accept"});
+    if (!overridden(own, "Content-Type")) /* curl would call every body a form */
+        list = add_header(t->curl, list, &(HttpHeader){.name = "Content-Type"});
     if (t->resuming) {
         char from[64];
         snprintf(from, sizeof(from), "bytes=%llu-", (unsigned long long)t->received);
@@ -193,12 +216,29 @@ static long clamp_ms(int64_t ms)
     return ms < 1 ? 1 : ms > INT_MAX ? INT_MAX : (long)ms;
 }
 
-static void set_options(Transfer *t, struct curl_slist *headers)
+/* The request goes on as a GET where a redirect leads: what was sent is not sent to somebody else. */
+static void set_method(Transfer *t, bool redirected)
+{
+    const Curl *c = t->curl;
+    const char *method = redirected && !is_head(t->request) ? "GET" : method_of(t->request);
+    bool sends = !strcmp(method, "PUT") || !strcmp(method, "POST");
+    c->setopt(t->easy, CURLOPT_NOBODY, (long)is_head(t->request));
+    if (is_head(t->request))
+        return;
+    c->setopt(t->easy, CURLOPT_HTTPGET, 1L);
+    if (sends) {
+        c->setopt(t->easy, CURLOPT_POSTFIELDS, t->request->body ? t->request->body : "");
+        c->setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->request->body_len);
+    }
+    c->setopt(t->easy, CURLOPT_CUSTOMREQUEST, sends ? method : NULL);
+}
+
+static void set_options(Transfer *t, struct curl_slist *headers, bool redirected)
 {
     const Curl *c = t->curl;
     c->setopt(t->easy, CURLOPT_URL, t->url);
     c->setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    c->setopt(t->easy, CURLOPT_NOBODY, (long)t->request->head);
+    set_method(t, redirected);
     c->setopt(t->easy, CURLOPT_HTTPHEADER, headers);
     c->setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
     c->setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -219,6 +259,10 @@ static void set_options(Transfer *t, struct curl_slist *headers)
     c->setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
     set_trust(t);
     set_proxy(t);
+    if (t->options->local_port) {
+        c->setopt(t->easy, CURLOPT_LOCALPORT, (long)t->options->local_port);
+        c->setopt(t->easy, CURLOPT_LOCALPORTRANGE, (long)t->options->local_ports);
+    }
 }
 
 static CURLcode transfer(Transfer *t, bool redirected)
@@ -228,7 +272,7 @@ static CURLcode transfer(Transfer *t, bool redirected)
     t->began = t->headers_late = false;
     t->head = (HttpHead){0};
     t->started = now_ms();
-    set_options(t, headers);
+    set_options(t, headers, redirected);
     CURLcode code = t->curl->perform(t->easy);
     t->curl->list_free(headers);
     return code;
@@ -249,7 +293,7 @@ static void explain_distrust(const Transfer *t, Error *e)
     c->getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
     probe.easy = c->init();
     if (probe.easy) {
-        set_options(&probe, NULL);
+        set_options(&probe, NULL, false);
         c->setopt(probe.easy, CURLOPT_CONNECT_ONLY, 1L);
         c->setopt(probe.easy, CURLOPT_SSL_VERIFYPEER, 0L);
         c->setopt(probe.easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -266,7 +310,7 @@ static void explain_distrust(const Transfer *t, Error *e)
 static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
 {
     /* An answer without a body replaces the part that came before as well. */
-    if (code == CURLE_OK && !t->began && (status == 200 || status == 204) && !t->request->head)
+    if (code == CURLE_OK && !t->began && (status == 200 || status == 204) && !is_head(t->request))
         t->sink_result = begin_body(t);
     if (t->sink_result < 0) {
         if (t->sink_result == -EFBIG && t->request->max && t->received > t->request->max)
@@ -299,7 +343,8 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
             error_set(e, EIO, "%s", t->why[0] ? t->why : t->curl->strerror(code));
         return OUTCOME_AGAIN;
     }
-    if (status == 200 || status == 204 || (status == 206 && t->resuming))
+    if (status == 200 || status == 204 || (status == 206 && t->resuming) ||
+        listed(t->request->accept_statuses, status))
         return OUTCOME_DONE;
     if (status == 404)
         error_set(e, ENOENT, "resource not found");
@@ -309,7 +354,7 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
         return OUTCOME_AGAIN;
     } else
         error_set(e, EPROTO, "failed to fetch resource: the server answered %ld", status);
-    return status >= 500 ? OUTCOME_AGAIN : OUTCOME_FAILED;
+    return status >= 500 || listed(t->request->retry_statuses, status) ? OUTCOME_AGAIN : OUTCOME_FAILED;
 }
 
 static void set_url(Transfer *t, const char *url)
@@ -331,7 +376,8 @@ static Outcome try_once(Transfer *t, long *ret_status, Error *e)
         CURLcode code = transfer(t, i > 0);
         t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, ret_status);
         t->curl->getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
-        if (code != CURLE_OK || *ret_status < 300 || *ret_status > 399 || !next) {
+        if (code != CURLE_OK || *ret_status < 300 || *ret_status > 399 || !next ||
+            listed(t->request->accept_statuses, *ret_status)) {
             Outcome outcome = judge(t, code, *ret_status, e);
             if (i > 0 && outcome != OUTCOME_DONE)
                 error_wrap(e, 0, "redirected to %s", http_url_redact(t->url, shown, sizeof(shown)));
@@ -376,14 +422,15 @@ static int run(Transfer *t, HttpResponse *ret, Error *e)
     for (unsigned attempt = 1;; attempt++) {
         long status = 0;
         Error why = ERROR_INIT;
-        Outcome outcome = try_once(t, &status, &why);
+        int r = t->request->prepare ? t->request->prepare(t->request->context, &why) : 0;
+        Outcome outcome = r < 0 ? OUTCOME_FAILED : try_once(t, &status, &why);
         if (outcome == OUTCOME_DONE) {
             if (ret)
                 *ret = (HttpResponse){.status = status, .length = t->received, .attempts = attempt};
             return 0;
         }
         if (outcome == OUTCOME_FAILED || !prepare_again(t, &why) || !may_try_again(t, attempt, pause))
-            return error_set(e, why.code, "%s %s: %s", t->request->head ? "HEAD" : "GET", shown, why.text);
+            return error_set(e, why.code, "%s %s: %s", method_of(t->request), shown, why.text);
         if (t->options->retrying)
             t->options->retrying(t->options->context, attempt + 1, shown, why.text);
         sleep_ms(t, pause);

@@ -1,5 +1,5 @@
 #pragma once
-/* GET and HEAD over http and https, with the patience of a machine that boots: what may pass is tried again.
+/* Requests over http and https, with the patience of a machine that boots: what may pass is tried again.
  * By libcurl, which is loaded at the first request (31 shared objects): a program whose config is local never
  * maps it. Nothing is taken from the environment. No message holds a URL's query or user information: they
  * carry tokens. Rules of retrying and redirects: coreos/ignition internal/resource/http.go. */
@@ -23,6 +23,8 @@ typedef struct HttpOptions {
     int64_t response_headers_ms; /* until all are in; 0: 10 s, < 0: no limit */
     int64_t total_ms;            /* all tries together; 0: no limit */
     unsigned attempts;           /* 0: no limit */
+    /* The client's own end: one of so many ports from here on that is free. 0: any. */
+    unsigned local_port, local_ports;
     /* Told before each try after the first; may be NULL. */
     void (*retrying)(void *context, unsigned attempt, const char *url, const char *why);
     /* Asked about once a second, from the thread that called: true ends the work with -ECANCELED. May be
@@ -33,23 +35,32 @@ typedef struct HttpOptions {
 
 typedef struct HttpRequest {
     const char *url;
-    bool head;
-    const HttpHeader *headers; /* over the usual ones, by name; a NULL name ends them; NULL: none */
-    uint64_t max;              /* of the body; 0: no limit */
+    const char *method; /* NULL: GET. "HEAD" has no body, "PUT" and "POST" send `body` */
+    const void *body;
+    size_t body_len;
+    const int *retry_statuses;  /* tried again though below 500; a 0 ends them; NULL: none */
+    const int *accept_statuses; /* an answer though neither 200 nor 204, without its body; as above */
+    const HttpHeader *headers;  /* over the usual ones, by name; a NULL name ends them; NULL: none */
+    uint64_t max;               /* of the body; 0: no limit */
     int (*sink)(void *context, const void *data, size_t n); /* < 0 ends the work with that code */
     int (*restart)(void *context); /* the body starts anew after a break; NULL: such a break is final */
+    /* Before each try: the headers' values may be made anew. NULL allowed. */
+    int (*prepare)(void *context, Error *e);
+    void (*header)(void *context, const char *line,
+                   size_t n); /* each line of an answer's head; NULL allowed */
     void *context;
 } HttpRequest;
 
 typedef struct HttpResponse {
-    long status; /* 200, 204 or 206 */
+    long status; /* 200, 204, 206 or one that is accepted */
     uint64_t length;
     unsigned attempts;
 } HttpResponse;
 
-/* 0 with the whole body given to the sink. -ENOENT: 404. Other answers below 500 fail at once, everything
- * else is tried again after 0.2 s, doubling to 5 s. A body that broke off is resumed when the server names it
- * by a strong ETag. After a redirect (at most 10) no header but the transport's own is sent. */
+/* 0 with the whole body given to the sink. -ENOENT: 404. Other answers below 500 fail at
+ * once, everything else is tried again after 0.2 s, doubling to 5 s. A body that broke off is resumed when
+ * the server names it by a strong ETag. After a redirect (at most 10) no header but the transport's own is
+ * sent. */
 int http_get(const HttpOptions *options, const HttpRequest *request, HttpResponse *ret, Error *e);
 
 /* The URL without user information, query and fragment; into `out`, cut if need be. */

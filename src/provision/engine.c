@@ -79,7 +79,7 @@ static int provider_text(Engine *g, Buf *text, const char **ret_source, Error *e
     }
     if (r == -ENOENT && (!e || e->code == 0)) {
         *ret_source = g->options->platform->id;
-        r = platform_fetch(g->options->platform, g->fetcher, text, e);
+        r = platform_fetch(g->options->platform, g->fetcher, g->state, text, e);
     }
     if (r >= 0 && text->len == 0)
         return -ENODATA;
@@ -207,6 +207,17 @@ static int stage_run(Engine *g, const IgnConfig *config, Error *e)
     return 0;
 }
 
+/* What the platform is told of it; that it cannot be told is no failure of the stage. */
+static void outcome_report(const Engine *g, int r, const Error *e)
+{
+    const Platform *p = g->options->platform;
+    Error why = ERROR_INIT;
+
+    if (p->report &&
+        p->report(g->fetcher, g->options->stage->name, r < 0 ? (e ? e->text : "failed") : NULL, &why) < 0)
+        log_warning("telling the platform how the stage ended: %s", why.text);
+}
+
 int engine_run(const EngineOptions *o, State *state, Error *e)
 {
     _cleanup_(fetcher_freep)
@@ -220,6 +231,7 @@ int engine_run(const EngineOptions *o, State *state, Error *e)
     if (r < 0)
         return r;
     g.fetcher = fetcher;
+    fetcher_set_platform(fetcher, o->platform->id);
     r = system_config_base(g.arena, o->platform->id, &base, e);
     if (r < 0)
         return error_wrap(e, r, "failed to acquire system base config");
@@ -238,5 +250,6 @@ int engine_run(const EngineOptions *o, State *state, Error *e)
     }
     if (r >= 0)
         log_info("%s: %s passed", o->stage->name, o->stage->name);
+    outcome_report(&g, r, e);
     return r < 0 ? r : 0;
 }

@@ -5,11 +5,14 @@
 #include <stdint.h>
 
 #include "provision/resource.h"
+#include "provision/resource_http.h"
 
 int fetcher_new(Fetcher **ret, Error *e);
 void fetcher_free(Fetcher *f);
 DEFINE_CLEANUP(Fetcher *, fetcher_free);
 
+/* Where the machine is: a cloud gives it credentials for its own stores. Not asked: anonymous. */
+void fetcher_set_platform(Fetcher *f, const char *platform);
 /* Then whatever needs a network is refused with -ENETDOWN ("resource requires networking"). */
 void fetcher_set_offline(Fetcher *f, bool offline);
 bool fetcher_offline(const Fetcher *f);
@@ -25,6 +28,9 @@ int fetcher_configure(Fetcher *f, const IgnMeta *meta, Error *e);
 Fetcher *fetcher_snapshot(const Fetcher *f);
 bool fetcher_same_settings(const Fetcher *a, const Fetcher *b);
 void fetcher_cancel(Fetcher *snapshot);
+bool fetcher_cancelled(const Fetcher *snapshot);
+/* The settings, for requests that are no resource of a config. */
+const ResourceHttp *fetcher_http(const Fetcher *f);
 
 /* Each authority as a data: URL, so that later stages need no network to trust a server. `list` is replaced.
  */

@@ -19,6 +19,8 @@ static const struct {
     {"ignition-apply", "apply", program_apply},
     {"ignition-rmcfg", "rmcfg", program_rmcfg},
     {"ignition-transposefs", "transposefs", program_transposefs},
+    {"basalt-ignition-plan", "plan", program_plan},
+    {"basalt-ignition-inspect", "inspect", program_inspect},
 };
 
 int program_usage(const ProgramUsage *u, const Error *e, int code)
@@ -81,7 +83,9 @@ static int run(int argc, char **argv)
             return programs[i].run(argc - 1, argv + 1);
     if (argc > 1 && argv[1][0] != '-') {
         fprintf(stderr,
-                "%s: unknown part '%s'; there are validate, apply, rmcfg and transposefs, and -stage for provisioning\n",
+                "%s: unknown part '%s'; there are validate, plan, inspect, apply, rmcfg and transposefs, and "
+                "-stage "
+                "for provisioning\n",
                 name, argv[1]);
         return 2;
     }

@@ -45,7 +45,7 @@ static int unsupported_check(const IgnConfig *c, Error *e)
         const char *what;
     } sections[] = {
         {c->kernel_arguments.should_exist.n + c->kernel_arguments.should_not_exist.n, "kargs modifications"},
-        {s->disks.n + s->raid.n + s->luks.n, "disk modifications"},
+        {s->disks.n + s->raid.n + s->volume_groups.n + s->luks.n, "disk modifications"},
         {s->filesystems.n, "filesystems modifications"},
         {c->passwd.users.n + c->passwd.groups.n, "passwd"},
     };
@@ -60,7 +60,8 @@ static void unsupported_drop(IgnConfig *c)
 {
     c->kernel_arguments = (IgnKernelArguments){0};
     c->passwd = (IgnPasswd){0};
-    c->storage.disks = c->storage.raid = c->storage.luks = c->storage.filesystems = (IgnList){0};
+    c->storage.disks = c->storage.raid = c->storage.volume_groups = (IgnList){0};
+    c->storage.luks = c->storage.filesystems = (IgnList){0};
 }
 
 /* The config with what it refers to. */

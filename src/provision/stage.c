@@ -1,5 +1,5 @@
-/* The stages by name, and those that have nothing of their own to do yet: `fetch` is over once the config is
- * in the cache; `disks` and `mount` do not exist so far, so a config that needs them fails there. */
+/* The stages by name, and the one that has nothing of its own to do: `fetch` is over once the config is
+ * in the cache. */
 #include "provision/stage.h"
 
 #include <string.h>
@@ -37,36 +37,5 @@ int stage_root(const StageContext *c, Error *e)
 int stage_fetch_run(StageContext *c _unused_, Error *e _unused_)
 {
     log_info("fetch complete");
-    return 0;
-}
-
-int stage_disks_run(StageContext *c, Error *e)
-{
-    const IgnStorage *s = &c->config->storage;
-    const struct {
-        const char *name;
-        const IgnList *list;
-    } needs[] = {{"storage.disks", &s->disks},
-                 {"storage.raid", &s->raid},
-                 {"storage.luks", &s->luks},
-                 {"storage.filesystems", &s->filesystems}};
-    _cleanup_buf_ Buf names = BUF_INIT;
-
-    for (size_t i = 0; i < ELEMENTS(needs); i++)
-        if (needs[i].list->n > 0)
-            buf_addf(&names, "%s%s", names.len > 0 ? ", " : "", needs[i].name);
-    if (names.len > 0)
-        return error_set(e, EOPNOTSUPP, "stage disks does not support these sections of the config yet: %s",
-                         names.data);
-    return 0;
-}
-
-int stage_mount_run(StageContext *c, Error *e)
-{
-    IGN_EACH (const IgnFilesystem, fs, c->config->storage.filesystems) {
-        if (fs->path && *fs->path)
-            return error_set(e, EOPNOTSUPP, "stage mount does not support storage.filesystems yet: %s on %s",
-                             fs->device ? fs->device : "?", fs->path);
-    }
     return 0;
 }

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "provision/mount_journal.h"
 #include "provision/relabel.h"
 #include "provision/result.h"
 #include "provision/units.h"
@@ -413,8 +414,10 @@ int stage_files_run_with(StageContext *c, const FilesStageOptions *o, Error *e)
     umask(mask);
     if (r >= 0 && !o->live && o->luks_finish)
         r = o->luks_finish(&c->config->storage, e);
-    if (r >= 0 && !o->live)
+    if (r >= 0 && !o->live) {
         state_forget_keys(c->state);
+        r = mount_journal_remove(c->root, e);
+    }
     return r;
 }
 

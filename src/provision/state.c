@@ -154,6 +154,7 @@ int state_load(Arena *a, const char *path, State *ret, Error *e)
     _cleanup_(buf_done_secret)
     Buf text = BUF_INIT;
     State s = {.arena = a};
+    const Node *covered = NULL;
     Node *top;
     int r;
 
@@ -182,9 +183,12 @@ int state_load(Arena *a, const char *path, State *ret, Error *e)
     if (r >= 0)
         r = read_directories(&s, top, e);
     if (r >= 0)
+        r = member(top, "rootCovered", NODE_BOOL, &covered, e);
+    if (r >= 0)
         r = read_provider_files(&s, top, e);
     if (r < 0)
         return error_wrap(e, r, "parsing state file '%s'", path);
+    s.root_covered = covered && covered->boolean;
     *ret = s;
     return 0;
 }
@@ -228,6 +232,8 @@ static Node *state_to_node(const State *s, Arena *a)
     node_set(a, top, "providerOutputFiles", provider_files_to_node(s, a));
     node_set(a, top, "luksPersistVolumeKeyFiles",
              keys_to_node(a, s->luks_volume_key_files, s->n_luks_volume_key_files));
+    if (s->root_covered)
+        node_set(a, top, "rootCovered", node_new_bool(a, true));
     return top;
 }
 

@@ -30,6 +30,7 @@ typedef struct State {
     size_t n_luks_volume_key_files;
     const char **notated_directories; /* made by the mount stage, relative to the root */
     size_t n_notated_directories;
+    bool root_covered;             /* the mount stage put a filesystem on the root itself */
     IgnList provider_output_files; /* IgnFile: a provider wants them written in the files stage */
 } State;
 

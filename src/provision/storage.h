@@ -48,6 +48,7 @@ typedef struct StorageContext {
     const StorageHooks *hooks; /* NULL: none */
     const char *alias_dir;     /* where stable names of devices are kept: /run/ignition/dev_aliases */
     bool offline;              /* plan only: nothing may be fetched */
+    unsigned wait_sec;         /* for a device that is not there; 0: DEVICE_WAIT_SEC */
     pthread_mutex_t lock;      /* of fetcher and state; storage_context_init() */
 } StorageContext;
 void storage_context_init(StorageContext *c);

@@ -13,8 +13,6 @@
 
 #include "base/file.h"
 
-#define ENTRIES_DIR "/boot/loader/entries"
-
 /* ---- reading ---- */
 
 typedef struct EntryKey {
@@ -239,27 +237,32 @@ static int read_entries(Arena *a, int dir, BootEntryList *ret, Error *e)
     return 0;
 }
 
-static int open_entries(Arena *a, int root, BootEntryList *ret, Error *e)
+static int open_entries(Arena *a, int root, const char *path, BootEntryList *ret, Error *e)
 {
-    int dir = root_openat(root, ENTRIES_DIR, O_RDONLY | O_DIRECTORY, 0);
+    int dir = root_openat(root, path, O_RDONLY | O_DIRECTORY, 0);
     if (dir < 0)
-        return dir == -ENOENT ? dir : error_errno(e, dir, "cannot open " ENTRIES_DIR);
+        return dir == -ENOENT ? dir : error_errno(e, dir, "cannot open %s", path);
     int r = read_entries(a, dir, ret, e);
     if (r < 0) {
         close(dir);
-        return error_wrap(e, r, ENTRIES_DIR);
+        return error_wrap(e, r, "%s", path);
     }
     return dir;
 }
 
-int boot_entry_list(Arena *a, int root, BootEntryList *ret, Error *e)
+int boot_entry_list_in(Arena *a, int root, const char *path, BootEntryList *ret, Error *e)
 {
     BootEntryList list = {0};
-    _cleanup_close_ int dir = open_entries(a, root, &list, e);
+    _cleanup_close_ int dir = open_entries(a, root, path, &list, e);
     if (dir < 0 && dir != -ENOENT)
         return dir;
     *ret = list;
     return 0;
+}
+
+int boot_entry_list(Arena *a, int root, BootEntryList *ret, Error *e)
+{
+    return boot_entry_list_in(a, root, BOOT_ENTRIES_PATH, ret, e);
 }
 
 /* ---- editing ---- */
@@ -322,16 +325,16 @@ static int apply_changes(int dir, EntryChange *changes, size_t n, Error *e)
     if (r >= 0) {
         r = dir_sync(dir);
         if (r < 0)
-            error_errno(e, r, "cannot sync " ENTRIES_DIR);
+            error_errno(e, r, "cannot sync their directory");
     }
     return r;
 }
 
-int boot_entry_edit(int root, const CmdlineEdit *edit, Error *e)
+int boot_entry_edit_in(int root, const char *path, const CmdlineEdit *edit, Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
     BootEntryList list = {0};
-    _cleanup_close_ int dir = open_entries(a, root, &list, e);
+    _cleanup_close_ int dir = open_entries(a, root, path, &list, e);
     if (dir < 0)
         return dir == -ENOENT ? 0 : dir;
     EntryChange *changes = ARENA_ARRAY(a, EntryChange, list.n + 1);
@@ -340,4 +343,9 @@ int boot_entry_edit(int root, const CmdlineEdit *edit, Error *e)
         return 0;
     int r = apply_changes(dir, changes, n, e);
     return r < 0 ? error_wrap(e, r, "editing kernel arguments") : 1;
+}
+
+int boot_entry_edit(int root, const CmdlineEdit *edit, Error *e)
+{
+    return boot_entry_edit_in(root, BOOT_ENTRIES_PATH, edit, e);
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "system/cmdline.h"
 
+#define BOOT_ENTRIES_PATH   "/boot/loader/entries"
 #define BOOT_ENTRY_SIZE_MAX ((size_t)64 << 10)
 #define BOOT_ENTRIES_MAX    512
 
@@ -32,3 +33,6 @@ int boot_entry_list(Arena *a, int root, BootEntryList *ret, Error *e);
 /* Edits the kernel arguments of every entry. 1 when an entry changed. Each file is the old or the new one,
  * whole, at any moment; on return all are on the disk. */
 int boot_entry_edit(int root, const CmdlineEdit *edit, Error *e);
+/* The same in another directory below `root`: on a boot partition it is "/loader/entries". */
+int boot_entry_list_in(Arena *a, int root, const char *path, BootEntryList *ret, Error *e);
+int boot_entry_edit_in(int root, const char *path, const CmdlineEdit *edit, Error *e);

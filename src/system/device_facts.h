@@ -32,6 +32,13 @@ typedef struct Partition {
     uint64_t attributes;
 } Partition;
 
+/* A partition as the kernel has it now, whatever the table says. */
+typedef struct KernelPartition {
+    unsigned number, major, minor;
+    uint64_t start, size; /* bytes */
+    const char *name;     /* of its node: "vda3" */
+} KernelPartition;
+
 typedef enum TableKind {
     TABLE_NONE,    /* nothing that is a table */
     TABLE_GPT,     /* sound, perhaps by its backup (then `repaired` says what was wrong) */
@@ -52,13 +59,20 @@ typedef struct Superblock {
     const char *type; /* libblkid's TYPE: "ext4", "crypto_LUKS", "linux_raid_member", "LVM2_member" */
     const char *usage, *label, *uuid, *version;
     bool ambivalent; /* several contradicting ones; `type` is then what a tolerant look found, or NULL */
+    bool clean;      /* not even a partition table or a damaged signature: there is nothing to wipe */
+    bool unfinished; /* a filesystem that was cut in the making: nothing of anyone is in it */
 } Superblock;
 
-typedef struct RaidFacts { /* of a member, or of a running array */
-    bool member, active;
+typedef struct RaidFacts { /* of a member; that a device is an array is no fact of its own */
+    bool member;
     const char *uuid, *name, *level; /* name without the host part; "raid1" */
-    unsigned devices, spares, working;
-    const char *const *members; /* device numbers "8:1" of a running array; ends with NULL */
+    const char *metadata;            /* "1.2" */
+    unsigned devices;                /* places in the array, spares not counted */
+    int role;                        /* its place; -1: a spare, or failed */
+    uint64_t events;                 /* 1: as mdadm makes it, before the array first runs (0 of a spare) */
+    const char *array;               /* "md127": the array in the kernel that has it, superblock or not */
+    bool active;                     /* that array runs */
+    const char *const *members;      /* device numbers "8:1" of that array; ends with NULL */
 } RaidFacts;
 
 typedef struct LuksFacts {
@@ -73,11 +87,16 @@ typedef struct LuksFacts {
 
 typedef struct LvmVolume {
     const char *name;
-    uint64_t size;
+    uint64_t size; /* bytes, like granularity: what LVM rounds sizes of this volume up to */
+    uint64_t granularity;
+    const char *const *tags; /* ends with NULL */
 } LvmVolume;
-typedef struct LvmFacts { /* of a physical volume */
-    const char *group, *group_uuid, *pv_uuid;
-    const LvmVolume *volumes;
+typedef struct LvmFacts {                     /* of a physical volume */
+    const char *group, *group_uuid, *pv_uuid; /* without a group only pv_uuid */
+    uint64_t seqno;                           /* of the group's metadata on this device */
+    unsigned group_devices;                   /* how many it has in all */
+    uint64_t extent_size;
+    const LvmVolume *volumes; /* those that a person sees, by name */
     size_t n_volumes;
 } LvmFacts;
 
@@ -97,6 +116,9 @@ typedef struct DeviceFacts {
     RaidFacts raid;
     LuksFacts luks;
     LvmFacts lvm;
+    bool kernel_known; /* a device of the running machine: what the kernel has is known, */
+    const KernelPartition *kernel;
+    size_t n_kernel;
 } DeviceFacts;
 
 /* Parts of a look that cost something. The rest is always there. */

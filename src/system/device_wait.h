@@ -14,5 +14,8 @@ int device_resolve(Arena *a, const char *path, const char **ret, Error *e);
 int device_wait(Arena *a, const char *path, unsigned timeout_sec, const char **ret, Error *e);
 /* Lets udev finish with what was just changed, where udev runs; else nothing to do. */
 int device_settle(Error *e);
-/* A block device node for major:minor, found in /dev or, where nothing makes nodes, made (0600). */
+/* Has udev look at this device (/dev/vda3) again, and waits until it has, where udev runs. */
+int device_retrigger(const char *device, Error *e);
+/* A block device node for major:minor, found in /dev or, where nothing makes nodes, made (0600). `name` is
+ * the kernel's, as in sysfs. */
 int device_node(Arena *a, unsigned major, unsigned minor, const char *name, const char **ret, Error *e);

@@ -71,6 +71,21 @@ thumbprint is required
 advertisement is not valid JSON
 cannot use cex with clevis
 cannot use key file with cex
+volume group name is required
+volume name is required
+volume group devices required
+names of volume groups and volumes have letters, digits and + _ . - only, and begin with no -
+names of volume groups and volumes cannot be longer than 127 characters
+the names of group and volume together cannot be longer than 125 characters
+the name is reserved
+the size of a volume cannot be negative
+the size of a volume is given by sizeMiB, not by an option
+the name of a volume is given by name, not by an option
+only one volume of a group can take all that is left: sizeMiB is required
+a device cannot be in two volume groups
+a device cannot be in a volume group and in an array
+a device cannot be in a volume group and hold an encrypted volume
+a device cannot be in a volume group and hold a filesystem
 invalid systemd unit extension
 invalid systemd drop-in extension
 invalid unit content: unable to find end of section

@@ -102,16 +102,6 @@ class Acquisition(ProvisionTest):
     def test_no_file(self):
         self.assertIn("config.ign", self.stage("fetch", code=1))
 
-    def test_platforms_to_come(self):
-        for platform in ("aws", "vmware", "zvm"):
-            out = self.stage("fetch", platform=platform, code=1)
-            self.assertIn(f"platform {platform}: not supported yet", out)
-            self.assertFalse(self.cache.exists())
-
-    def test_a_platform_to_come_takes_the_command_line(self):
-        self.cmdline.write_text("ignition.config.url=" + data(config()))
-        self.stage("fetch", platform="aws")
-
     def qemu(self, raw, size):
         sys = self.dir / "sys"
         self.env["BASALT_SYSFS"] = str(sys)
@@ -319,13 +309,6 @@ class Leftovers(ProvisionTest):
         out = self.stage("files", code=1)
         self.assertIn("CRITICAL : Ignition failed: ", out)
         self.assertNotIn("s3cr3t", out)
-
-    def test_disks_and_mount_are_refused_when_needed(self):
-        fs = {"device": "/dev/nonexistent", "path": "/var", "format": "ext4"}
-        self.stage("fetch", config(storage={"filesystems": [fs], "disks": [{"device": "/dev/x", "wipeTable": True}]}))
-        out = self.stage("disks", code=1)
-        self.assertIn("storage.disks, storage.filesystems", out)
-        self.assertIn("storage.filesystems", self.stage("mount", code=1))
 
     def test_umount_of_what_is_not_mounted(self):
         fs = {"device": "/dev/nonexistent", "path": "/var/lib", "format": "ext4"}

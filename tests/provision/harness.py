@@ -147,6 +147,8 @@ class ProvisionTest(unittest.TestCase):
             "IGNITION_SYSTEM_RUNTIME_CONFIG_DIR": str(self.dir / "none"),
             "IGNITION_SYSTEM_LOCAL_CONFIG_DIR": str(self.dir / "none"),
             "IGNITION_SYSTEM_CONFIG_DIR": str(self.system),
+            "BASALT_DEV": str(self.dir / "no-devices"),  # the host's own disks are nobody's business
+            "BASALT_SYSFS": str(self.dir / "no-devices"),
         }
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LD_LIBRARY_PATH"):
             if name in os.environ:

@@ -1,0 +1,60 @@
+/* A config without disks never maps libfdisk. */
+#include "system/fdisk.h"
+
+#include "base/library.h"
+
+int fdisk_load(Fdisk *f, Error *e)
+{
+    const LibrarySymbol rows[] = {
+        {"fdisk_new_context", &f->new_context},
+        {"fdisk_unref_context", &f->unref_context},
+        {"fdisk_set_ask", &f->set_ask},
+        {"fdisk_disable_dialogs", &f->disable_dialogs},
+        {"fdisk_save_user_sector_size", &f->save_user_sector_size},
+        {"fdisk_assign_device_by_fd", &f->assign_by_fd},
+        {"fdisk_deassign_device", &f->deassign},
+        {"fdisk_get_label", &f->get_label},
+        {"fdisk_label_get_name", &f->label_name},
+        {"fdisk_has_label", &f->has_label},
+        {"fdisk_is_labeltype", &f->is_labeltype},
+        {"fdisk_get_npartitions", &f->npartitions},
+        {"fdisk_is_partition_used", &f->is_used},
+        {"fdisk_get_partition", &f->get_partition},
+        {"fdisk_gpt_get_partition_attrs", &f->get_attributes},
+        {"fdisk_get_disklabel_item", &f->get_item},
+        {"fdisk_new_labelitem", &f->new_item},
+        {"fdisk_unref_labelitem", &f->unref_item},
+        {"fdisk_labelitem_get_data_string", &f->item_string},
+        {"fdisk_labelitem_get_data_u64", &f->item_number},
+        {"fdisk_create_disklabel", &f->create_label},
+        {"fdisk_set_disklabel_id_from_string", &f->set_id},
+        {"fdisk_enable_wipe", &f->enable_wipe},
+        {"fdisk_write_disklabel", &f->write},
+        {"fdisk_new_script", &f->new_script},
+        {"fdisk_unref_script", &f->unref_script},
+        {"fdisk_script_set_header", &f->script_header},
+        {"fdisk_set_script", &f->set_script},
+        {"fdisk_new_partition", &f->new_partition},
+        {"fdisk_unref_partition", &f->unref_partition},
+        {"fdisk_partition_set_partno", &f->set_partno},
+        {"fdisk_partition_set_start", &f->set_start},
+        {"fdisk_partition_set_size", &f->set_size},
+        {"fdisk_partition_size_explicit", &f->size_explicit},
+        {"fdisk_partition_set_name", &f->set_name},
+        {"fdisk_partition_set_uuid", &f->set_uuid},
+        {"fdisk_partition_set_type", &f->set_type},
+        {"fdisk_partition_get_start", &f->start},
+        {"fdisk_partition_get_size", &f->size},
+        {"fdisk_partition_get_name", &f->name},
+        {"fdisk_partition_get_uuid", &f->uuid},
+        {"fdisk_partition_get_type", &f->type},
+        {"fdisk_parttype_get_string", &f->type_string},
+        {"fdisk_parttype_get_code", &f->type_code},
+        {"fdisk_new_unknown_parttype", &f->new_type},
+        {"fdisk_unref_parttype", &f->unref_type},
+        {"fdisk_add_partition", &f->add_partition},
+        {"fdisk_set_partition", &f->set_partition},
+        {"fdisk_delete_partition", &f->delete_partition},
+    };
+    return library_load("libfdisk.so.1", "partitioning", rows, ELEMENTS(rows), e);
+}
