@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "system/device_wait.h"
 #include "system/luks_header.h"
+#include "system/lvm_device.h"
 #include "system/partition_table.h"
 #include "system/raid_device.h"
 #include "system/superblock.h"
@@ -47,6 +48,11 @@ static int look_luks(const Look *l, Error *e)
     return luks_header_look_fd(l->a, l->fd, &l->facts->luks, e);
 }
 
+static int look_lvm(const Look *l, Error *e)
+{
+    return lvm_device_read(l->a, l->fd, l->facts->size, &l->facts->lvm, e);
+}
+
 static const struct {
     unsigned what;
     int (*look)(const Look *l, Error *e);
@@ -55,6 +61,7 @@ static const struct {
     {LOOK_SUPERBLOCK, look_superblock},
     {LOOK_RAID, look_raid},
     {LOOK_LUKS, look_luks},
+    {LOOK_LVM, look_lvm},
 };
 
 int device_inspect(Arena *a, const BlockView *view, const char *real, unsigned what, DeviceFacts *ret,

@@ -2,5 +2,5 @@
 #include "provision/storage.h"
 
 const StorageKind *const storage_kinds[] = {
-    &storage_disk, &storage_raid, &storage_luks, &storage_filesystem, NULL,
+    &storage_disk, &storage_raid, &storage_volume_group, &storage_luks, &storage_filesystem, NULL,
 };

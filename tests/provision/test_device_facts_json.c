@@ -23,7 +23,7 @@ static Partition partitions[] = {
 };
 static const DeviceHolder holders[] = {{HOLDER_MOUNT, 1, "/boot"}, {HOLDER_MD, 0, "md127"}};
 static const char *const names[] = {"/dev/disk/by-id/x", NULL}, *const members[] = {"8:1", "8:17", NULL};
-static const LvmVolume volumes[] = {{"root", 1 << 20}, {"var", 2 << 20}};
+static const LvmVolume volumes[] = {{"root", 1 << 20, 4 << 20, names}, {"var", 2 << 20, 4 << 20, NULL}};
 
 /* Every field of every structure is set. */
 static FactsList list_make(Arena *a)
@@ -60,7 +60,7 @@ static FactsList list_make(Arena *a)
                            .active = true,
                            .members = members},
                   .luks = {2, "l", "lu", "s", true, true, "m", names, "p"},
-                  .lvm = {"vg", "vgu", "pvu", 2, 4 << 20, volumes, 2}}};
+                  .lvm = {"vg", "vgu", "pvu", 17, 2, 4 << 20, volumes, 2}}};
     l.devices[1].facts =
         (DeviceFacts){.path = "/dev/nvme0n1",
                       .exists = true,
