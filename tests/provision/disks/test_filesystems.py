@@ -2,6 +2,7 @@
 """Filesystems by the built program (first argument) and the driver (second): made, kept, refused, wiped, on
 busy devices, by names that appear only later, and all refusals before the first change."""
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -241,6 +242,32 @@ class Filesystems(loop.DisksTest):
         said = self.stage({"device": partition, "format": "xfs"}, {"device": f"/dev/disk/by-partuuid/{guid}",
                                                                    "format": "xfs"}, code=1)
         self.assertIn(f"{partition} is used by", said)
+
+    def test_on_partitions_that_are_made(self):
+        """The whole chain; then nothing is left to do; then what can be known to be refused is refused while the
+        partition beside it still is as it was."""
+        disk = self.loop(700)
+        self.addCleanup(loop.partitions_forget, disk)
+        label = f"chain-{os.getpid()}"
+        disks = [{"device": disk, "wipeTable": False, "partitions": [
+            {"number": 1, "label": label, "startMiB": 1, "sizeMiB": 320},
+            {"number": 2, "startMiB": 321, "sizeMiB": 32}]}]
+        one = {"device": f"/dev/disk/by-partlabel/{label}", "format": "xfs", "label": "one"}
+        two = {"device": f"{disk}p2", "format": "ext4"}
+        said = self.stage(two, one, disks=disks)
+        self.assertEqual(len(re.findall("creating (xfs|ext4) filesystem", said)), 2, said)
+        self.assertEqual(self.probe(f"{disk}p1")["LABEL"], "one")
+        self.assertNotIn("creating", self.stage(two, one, disks=disks))
+        verbs = [line.split()[0] for line in self.stage(two, one, disks=disks, args=["--plan"]).splitlines()]
+        self.assertEqual(set(verbs), {"keep"})
+        table = loop.output("sgdisk", "--print", disk)
+        disks[0]["partitions"][1].update(sizeMiB=64, wipePartitionEntry=True)
+        said = self.stage(two, dict(one, format="btrfs"), disks=disks, code=1)
+        self.assertIn("holds something else (xfs", said)
+        self.assertEqual(loop.output("sgdisk", "--print", disk), table)
+        said = self.stage(two, one, disks=disks)
+        self.assertNotIn("creating xfs", said)
+        self.assertEqual(self.probe(f"{disk}p1")["LABEL"], "one")
 
     def test_a_device_that_never_comes(self):
         device = self.loop()
