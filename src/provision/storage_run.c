@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "provision/storage_graph.h"
 #include "system/device_wait.h"
 
@@ -38,6 +39,7 @@ typedef struct Run {
     Effect *effects;
     bool *certain; /* the plan was made from devices as they will be */
     bool wait;     /* for devices that no item makes */
+    Map reals;     /* while planning: what names stand for; "": nothing */
     /* the threads' */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -131,10 +133,16 @@ static void report_take(Report *to, const Report *from)
 
 static const char *name_real(void *context, Arena *a, const char *name)
 {
-    const Run *run = context;
+    Run *run = context;
+    const char *real = map_get(&run->reals, name);
     DeviceFacts d;
-    int r = inspector_look(run->c->inspector, a, name, 0, &d, NULL);
-    return r >= 0 && d.exists ? d.real : NULL;
+
+    if (!real) {
+        int r = inspector_look(run->c->inspector, a, name, 0, &d, NULL);
+        real = r >= 0 && d.exists ? d.real : "";
+        map_put(&run->reals, arena_strdup(run->a, name), arena_strdup(run->a, real));
+    }
+    return *real ? real : NULL;
 }
 
 /* Whether the change means the device `facts` of a later item. Of a disk's changes one of a single partition
@@ -155,7 +163,7 @@ static bool change_replaces(const StorageItem *item, const StorageChange *change
 }
 
 /* What the items before this one make of its need. */
-static Effect effect_on(const Run *run, size_t at, const char *need)
+static Effect effect_on(Run *run, size_t at, const char *need)
 {
     const StorageEdges *after = &run->graph.after[at];
     Effect worst = EFFECT_NONE;
@@ -164,7 +172,7 @@ static Effect effect_on(const Run *run, size_t at, const char *need)
         const StorageItem *before = &run->items[after->items[k]];
         Effect effect = run->effects[after->items[k]];
         if (effect == EFFECT_REPLACES && run->certain[after->items[k]]) {
-            real = real ? real : name_real((void *)run, run->a, need);
+            real = real ? real : name_real(run, run->a, need);
             effect = EFFECT_ADDS;
             for (size_t i = 0; i < before->changes.n && effect != EFFECT_REPLACES; i++)
                 if (change_replaces(before, &before->changes.items[i], need, real))
@@ -258,6 +266,7 @@ static void run_init(Run *run, StorageContext *c, Report *report)
 static void run_done(Run *run)
 {
     storage_items_free(run->items, run->n);
+    map_done(&run->reals);
     pthread_cond_destroy(&run->changed);
     pthread_mutex_destroy(&run->lock);
     free(run->failure);
