@@ -95,7 +95,9 @@ void storage_items_free(StorageItem *items, size_t n)
 
 /* ---- planning one ---- */
 
-static int item_look(const Run *run, StorageItem *item, const bool *blank, Error *e)
+/* `reals`: the devices that were waited for; a name that nobody made a link for means nothing to the
+ * inspector. */
+static int item_look(const Run *run, StorageItem *item, const bool *blank, const char *const *reals, Error *e)
 {
     item->facts = ARENA_ARRAY(item->arena, DeviceFacts, item->needs.n + 1);
     for (size_t k = 0; k < item->needs.n; k++) {
@@ -103,9 +105,11 @@ static int item_look(const Run *run, StorageItem *item, const bool *blank, Error
         item->facts[k] = (DeviceFacts){.path = name};
         if (blank && blank[k])
             continue;
-        int r = inspector_look(run->c->inspector, item->arena, name, item->kind->look, &item->facts[k], e);
+        int r = inspector_look(run->c->inspector, item->arena, reals ? reals[k] : name, item->kind->look,
+                               &item->facts[k], e);
         if (r < 0)
-            return error_wrap(e, r, "%s", item->name);
+            return r;
+        item->facts[k].path = name;
     }
     return 0;
 }
@@ -224,9 +228,9 @@ static int plan_one(Run *run, size_t at, Error *e)
         blank[k] = effect == EFFECT_REPLACES;
         any_blank |= blank[k];
     }
-    r = item_look(run, item, blank, e);
+    r = item_look(run, item, blank, NULL, e);
     if (r < 0)
-        return r;
+        return error_wrap(e, r, "%s", item->name);
     for (size_t k = 0; k < item->needs.n; k++)
         certain &= item->facts[k].exists;
     item_plan(run, item);
@@ -339,18 +343,18 @@ static int claim(Run *run, size_t at, const char *real, Error *e)
     return r;
 }
 
-static int item_wait(Run *run, size_t at, Error *e)
+static int item_wait(Run *run, size_t at, const char **reals, Error *e)
 {
     StorageItem *item = &run->items[at];
     unsigned sec = run->c->wait_sec ? run->c->wait_sec : DEVICE_WAIT_SEC;
     for (size_t k = 0; k < item->needs.n; k++) {
-        const char *name = item->needs.items[k], *real;
-        int r = device_wait(item->arena, name, sec, &real, e);
+        const char *name = item->needs.items[k];
+        int r = device_wait(item->arena, name, sec, &reals[k], e);
         if (r == -ETIMEDOUT)
             return error_set(e, ETIMEDOUT, "%s did not appear within %u seconds; %s", name, sec,
                              giver_text(run, item, name));
         if (r >= 0)
-            r = claim(run, at, real, e);
+            r = claim(run, at, reals[k], e);
         if (r < 0)
             return r;
     }
@@ -376,9 +380,10 @@ static int item_run(Run *run, size_t at, Error *e)
     if (run->certain[at] && !storage_changes_any(&item->changes))
         return 0;
     if (!run->certain[at]) {
-        r = item_wait(run, at, e);
+        const char **reals = ARENA_ARRAY(item->arena, const char *, item->needs.n + 1);
+        r = item_wait(run, at, reals, e);
         if (r >= 0)
-            r = item_look(run, item, NULL, e);
+            r = item_look(run, item, NULL, reals, e);
         if (r < 0)
             return r;
         item_plan(run, item);

@@ -223,6 +223,37 @@ class Filesystems(loop.DisksTest):
         said = self.stage(dict(second, format="xfs"), first, code=1)
         self.assertIn("holds something else", said)
 
+    def stage_with_udev(self, makes_links):
+        """As where udevd runs: its socket is there, and `udevadm` makes the links, or has no rules for them. In a
+        mount namespace with a /run and a /dev of its own. Returns what udevadm was asked, and what was said."""
+        device, label, asked = self.loop(), f"udev-{os.getpid()}", self.dir / "asked"
+        tools, dev = self.dir / "bin", self.dir / "dev"
+        for place in (tools, dev):
+            place.mkdir()
+        link = 'ln -sf "$3" "/dev/disk/by-label/$(blkid -p -o value -s LABEL "$3")"' if makes_links else ":"
+        (tools / "udevadm").write_text(f'#!/bin/sh\necho "$@" >> {asked}\n[ "$1" = settle ] || {link}\n')
+        (tools / "udevadm").chmod(0o755)
+        path = self.config_write(self.config(filesystems=[
+            {"device": f"/dev/disk/by-label/{label}", "format": "ext4"},
+            {"device": device, "format": "ext4", "label": label}]))
+        script = (f"mount -t tmpfs tmpfs /run && mkdir /run/udev && : > /run/udev/control && "
+                  f"mount -t tmpfs tmpfs {dev} && cp -a /dev/null /dev/zero /dev/urandom {device} {dev} && "
+                  f"mkdir -p {dev}/disk/by-label && mount --move {dev} /dev && exec {DRIVER} --wait 20 {path}")
+        p = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script], text=True,
+                           capture_output=True, env=dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}"))
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        self.assertEqual(self.probe(device)["LABEL"], label)
+        return device, asked.read_text().splitlines(), p.stderr
+
+    def test_udev_makes_the_links(self):
+        device, asked, said = self.stage_with_udev(True)
+        self.assertEqual(asked, [f"trigger --settle {device}", "settle"])
+        self.assertNotIn("waiting", said)
+
+    def test_udev_makes_no_links(self):
+        """After two seconds the device is looked for all the same."""
+        self.assertIn("waiting for /dev/disk/by-label/", self.stage_with_udev(False)[2])
+
     def test_by_uuid(self):
         device = self.loop()
         loop.output("mkfs.ext4", "-q", "-U", UUID, device)
