@@ -48,7 +48,8 @@ def digest(*parts):
 
 
 def keep_newest(pattern):
-    found = sorted(cache().glob(pattern), key=lambda path: path.stat().st_mtime)
+    found = [path for path in cache().glob(pattern) if path.suffix not in (".lock", ".part")]
+    found.sort(key=lambda path: path.stat().st_mtime)
     for path in found[:-KEPT]:
         path.unlink(missing_ok=True)
 
