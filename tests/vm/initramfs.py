@@ -11,7 +11,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-LEAN = "base systemd systemd-initrd dracut-systemd udev-rules rootfs-block fs-lib shutdown usrmount"
+LEAN = "base systemd systemd-initrd dracut-systemd udev-rules rootfs-block fs-lib usrmount"
 STORAGE = "crypt dm lvm mdraid"
 KEPT = 12  # images and saved states, the oldest go
 
