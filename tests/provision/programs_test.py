@@ -87,6 +87,7 @@ class Apply(ProvisionTest):
             (config(storage={**files, "disks": [{"device": "/dev/a", "wipeTable": True}]}), "disk"),
             (config(storage={**files, "filesystems": [{"device": "/dev/a", "path": "/v", "format": "xfs"}]}),
              "filesystems"),
+            (config(storage={**files, "volumeGroups": [{"name": "g", "devices": ["/dev/a"]}]}), "disk"),
             (config(passwd={"users": [{"name": "core"}]}, storage=files), "passwd"),
         ):
             self.assertIn(word, self.apply(cfg, code=1))
