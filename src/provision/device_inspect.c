@@ -57,10 +57,8 @@ static const struct {
     unsigned what;
     int (*look)(const Look *l, Error *e);
 } rows[] = {
-    {LOOK_TABLE, look_table},
-    {LOOK_SUPERBLOCK, look_superblock},
-    {LOOK_RAID, look_raid},
-    {LOOK_LUKS, look_luks},
+    {LOOK_TABLE, look_table}, {LOOK_SUPERBLOCK, look_superblock},
+    {LOOK_RAID, look_raid},   {LOOK_LUKS, look_luks},
     {LOOK_LVM, look_lvm},
 };
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/map.h"
 #include "provision/storage_graph.h"
 #include "system/device_wait.h"
 
@@ -38,6 +39,7 @@ typedef struct Run {
     Effect *effects;
     bool *certain; /* the plan was made from devices as they will be */
     bool wait;     /* for devices that no item makes */
+    Map reals;     /* while planning: what names stand for; "": nothing */
     /* the threads' */
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -93,7 +95,9 @@ void storage_items_free(StorageItem *items, size_t n)
 
 /* ---- planning one ---- */
 
-static int item_look(const Run *run, StorageItem *item, const bool *blank, Error *e)
+/* `reals`: the devices that were waited for; a name that nobody made a link for means nothing to the
+ * inspector. */
+static int item_look(const Run *run, StorageItem *item, const bool *blank, const char *const *reals, Error *e)
 {
     item->facts = ARENA_ARRAY(item->arena, DeviceFacts, item->needs.n + 1);
     for (size_t k = 0; k < item->needs.n; k++) {
@@ -101,9 +105,11 @@ static int item_look(const Run *run, StorageItem *item, const bool *blank, Error
         item->facts[k] = (DeviceFacts){.path = name};
         if (blank && blank[k])
             continue;
-        int r = inspector_look(run->c->inspector, item->arena, name, item->kind->look, &item->facts[k], e);
+        int r = inspector_look(run->c->inspector, item->arena, reals ? reals[k] : name, item->kind->look,
+                               &item->facts[k], e);
         if (r < 0)
-            return error_wrap(e, r, "%s", item->name);
+            return r;
+        item->facts[k].path = name;
     }
     return 0;
 }
@@ -131,10 +137,16 @@ static void report_take(Report *to, const Report *from)
 
 static const char *name_real(void *context, Arena *a, const char *name)
 {
-    const Run *run = context;
+    Run *run = context;
+    const char *real = map_get(&run->reals, name);
     DeviceFacts d;
-    int r = inspector_look(run->c->inspector, a, name, 0, &d, NULL);
-    return r >= 0 && d.exists ? d.real : NULL;
+
+    if (!real) {
+        int r = inspector_look(run->c->inspector, a, name, 0, &d, NULL);
+        real = r >= 0 && d.exists ? d.real : "";
+        map_put(&run->reals, arena_strdup(run->a, name), arena_strdup(run->a, real));
+    }
+    return *real ? real : NULL;
 }
 
 /* Whether the change means the device `facts` of a later item. Of a disk's changes one of a single partition
@@ -155,7 +167,7 @@ static bool change_replaces(const StorageItem *item, const StorageChange *change
 }
 
 /* What the items before this one make of its need. */
-static Effect effect_on(const Run *run, size_t at, const char *need)
+static Effect effect_on(Run *run, size_t at, const char *need)
 {
     const StorageEdges *after = &run->graph.after[at];
     Effect worst = EFFECT_NONE;
@@ -164,7 +176,7 @@ static Effect effect_on(const Run *run, size_t at, const char *need)
         const StorageItem *before = &run->items[after->items[k]];
         Effect effect = run->effects[after->items[k]];
         if (effect == EFFECT_REPLACES && run->certain[after->items[k]]) {
-            real = real ? real : name_real((void *)run, run->a, need);
+            real = real ? real : name_real(run, run->a, need);
             effect = EFFECT_ADDS;
             for (size_t i = 0; i < before->changes.n && effect != EFFECT_REPLACES; i++)
                 if (change_replaces(before, &before->changes.items[i], need, real))
@@ -216,9 +228,9 @@ static int plan_one(Run *run, size_t at, Error *e)
         blank[k] = effect == EFFECT_REPLACES;
         any_blank |= blank[k];
     }
-    r = item_look(run, item, blank, e);
+    r = item_look(run, item, blank, NULL, e);
     if (r < 0)
-        return r;
+        return error_wrap(e, r, "%s", item->name);
     for (size_t k = 0; k < item->needs.n; k++)
         certain &= item->facts[k].exists;
     item_plan(run, item);
@@ -258,6 +270,7 @@ static void run_init(Run *run, StorageContext *c, Report *report)
 static void run_done(Run *run)
 {
     storage_items_free(run->items, run->n);
+    map_done(&run->reals);
     pthread_cond_destroy(&run->changed);
     pthread_mutex_destroy(&run->lock);
     free(run->failure);
@@ -330,18 +343,18 @@ static int claim(Run *run, size_t at, const char *real, Error *e)
     return r;
 }
 
-static int item_wait(Run *run, size_t at, Error *e)
+static int item_wait(Run *run, size_t at, const char **reals, Error *e)
 {
     StorageItem *item = &run->items[at];
     unsigned sec = run->c->wait_sec ? run->c->wait_sec : DEVICE_WAIT_SEC;
     for (size_t k = 0; k < item->needs.n; k++) {
-        const char *name = item->needs.items[k], *real;
-        int r = device_wait(item->arena, name, sec, &real, e);
+        const char *name = item->needs.items[k];
+        int r = device_wait(item->arena, name, sec, &reals[k], e);
         if (r == -ETIMEDOUT)
             return error_set(e, ETIMEDOUT, "%s did not appear within %u seconds; %s", name, sec,
                              giver_text(run, item, name));
         if (r >= 0)
-            r = claim(run, at, real, e);
+            r = claim(run, at, reals[k], e);
         if (r < 0)
             return r;
     }
@@ -367,9 +380,10 @@ static int item_run(Run *run, size_t at, Error *e)
     if (run->certain[at] && !storage_changes_any(&item->changes))
         return 0;
     if (!run->certain[at]) {
-        r = item_wait(run, at, e);
+        const char **reals = ARENA_ARRAY(item->arena, const char *, item->needs.n + 1);
+        r = item_wait(run, at, reals, e);
         if (r >= 0)
-            r = item_look(run, item, NULL, e);
+            r = item_look(run, item, NULL, reals, e);
         if (r < 0)
             return r;
         item_plan(run, item);

@@ -37,6 +37,7 @@ def partitions_forget(disk):
     name = os.path.basename(disk)
     for partition in pathlib.Path(f"/sys/block/{name}").glob(f"{name}p*"):
         partition_tell(disk, BLKPG_DEL_PARTITION, int(partition.name[len(name) + 1:]))
+        pathlib.Path("/dev", partition.name).unlink(missing_ok=True)
 
 
 def skip_unless_possible():

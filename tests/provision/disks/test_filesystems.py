@@ -2,6 +2,7 @@
 """Filesystems by the built program (first argument) and the driver (second): made, kept, refused, wiped, on
 busy devices, by names that appear only later, and all refusals before the first change."""
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -222,6 +223,37 @@ class Filesystems(loop.DisksTest):
         said = self.stage(dict(second, format="xfs"), first, code=1)
         self.assertIn("holds something else", said)
 
+    def stage_with_udev(self, makes_links):
+        """As where udevd runs: its socket is there, and `udevadm` makes the links, or has no rules for them. In a
+        mount namespace with a /run and a /dev of its own. Returns what udevadm was asked, and what was said."""
+        device, label, asked = self.loop(), f"udev-{os.getpid()}", self.dir / "asked"
+        tools, dev = self.dir / "bin", self.dir / "dev"
+        for place in (tools, dev):
+            place.mkdir()
+        link = 'ln -sf "$3" "/dev/disk/by-label/$(blkid -p -o value -s LABEL "$3")"' if makes_links else ":"
+        (tools / "udevadm").write_text(f'#!/bin/sh\necho "$@" >> {asked}\n[ "$1" = settle ] || {link}\n')
+        (tools / "udevadm").chmod(0o755)
+        path = self.config_write(self.config(filesystems=[
+            {"device": f"/dev/disk/by-label/{label}", "format": "ext4"},
+            {"device": device, "format": "ext4", "label": label}]))
+        script = (f"mount -t tmpfs tmpfs /run && mkdir /run/udev && : > /run/udev/control && "
+                  f"mount -t tmpfs tmpfs {dev} && cp -a /dev/null /dev/zero /dev/urandom {device} {dev} && "
+                  f"mkdir -p {dev}/disk/by-label && mount --move {dev} /dev && exec {DRIVER} --wait 20 {path}")
+        p = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script], text=True,
+                           capture_output=True, env=dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}"))
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        self.assertEqual(self.probe(device)["LABEL"], label)
+        return device, asked.read_text().splitlines(), p.stderr
+
+    def test_udev_makes_the_links(self):
+        device, asked, said = self.stage_with_udev(True)
+        self.assertEqual(asked, [f"trigger --settle {device}", "settle"])
+        self.assertNotIn("waiting", said)
+
+    def test_udev_makes_no_links(self):
+        """After two seconds the device is looked for all the same."""
+        self.assertIn("waiting for /dev/disk/by-label/", self.stage_with_udev(False)[2])
+
     def test_by_uuid(self):
         device = self.loop()
         loop.output("mkfs.ext4", "-q", "-U", UUID, device)
@@ -241,6 +273,32 @@ class Filesystems(loop.DisksTest):
         said = self.stage({"device": partition, "format": "xfs"}, {"device": f"/dev/disk/by-partuuid/{guid}",
                                                                    "format": "xfs"}, code=1)
         self.assertIn(f"{partition} is used by", said)
+
+    def test_on_partitions_that_are_made(self):
+        """The whole chain; then nothing is left to do; then what can be known to be refused is refused while the
+        partition beside it still is as it was."""
+        disk = self.loop(700)
+        self.addCleanup(loop.partitions_forget, disk)
+        label = f"chain-{os.getpid()}"
+        disks = [{"device": disk, "wipeTable": False, "partitions": [
+            {"number": 1, "label": label, "startMiB": 1, "sizeMiB": 320},
+            {"number": 2, "startMiB": 321, "sizeMiB": 32}]}]
+        one = {"device": f"/dev/disk/by-partlabel/{label}", "format": "xfs", "label": "one"}
+        two = {"device": f"{disk}p2", "format": "ext4"}
+        said = self.stage(two, one, disks=disks)
+        self.assertEqual(len(re.findall("creating (xfs|ext4) filesystem", said)), 2, said)
+        self.assertEqual(self.probe(f"{disk}p1")["LABEL"], "one")
+        self.assertNotIn("creating", self.stage(two, one, disks=disks))
+        verbs = [line.split()[0] for line in self.stage(two, one, disks=disks, args=["--plan"]).splitlines()]
+        self.assertEqual(set(verbs), {"keep"})
+        table = loop.output("sgdisk", "--print", disk)
+        disks[0]["partitions"][1].update(sizeMiB=64, wipePartitionEntry=True)
+        said = self.stage(two, dict(one, format="btrfs"), disks=disks, code=1)
+        self.assertIn("holds something else (xfs", said)
+        self.assertEqual(loop.output("sgdisk", "--print", disk), table)
+        said = self.stage(two, one, disks=disks)
+        self.assertNotIn("creating xfs", said)
+        self.assertEqual(self.probe(f"{disk}p1")["LABEL"], "one")
 
     def test_a_device_that_never_comes(self):
         device = self.loop()
