@@ -288,10 +288,10 @@ def test_root_moves():
         before = m.run(f"mount -o ro {d} /mnt; {find}; cd /; umount /mnt")
         value = config(d, {"label": "root", "path": "/", "wipeFilesystem": True}, wipeVolume=True, clevis={"tang": [pin(server)]})
         m.stages(value)
-        said = m.run("ignition transposefs save -log-to-stdout")
+        said = m.run("basalt-ignition transposefs save -log-to-stdout")
         assert "moving the filesystem 'root'" in said, said
         m.stages(None, "disks")
-        m.run("ignition transposefs restore -log-to-stdout")
+        m.run("basalt-ignition transposefs restore -log-to-stdout")
         assert m.run(f"mount -o ro {OPENED} /mnt; {find}; cd /; umount /mnt") == before
         entry = m.run(f"mount {OPENED} /mnt; cat /mnt/boot/loader/entries/one.conf; umount /mnt")
         container, inside = m.run(f"cryptsetup luksUUID {d}").strip(), m.run(f"blkid -p -o value -s UUID {OPENED}").strip()
@@ -300,7 +300,7 @@ def test_root_moves():
         assert m.run("ls /run/ignition-transposefs", check=False).status
         # A second run of all of it moves nothing.
         again(m)
-        done = m.run("ignition transposefs save -log-to-stdout; ls /run/ignition-transposefs", check=False)
+        done = m.run("basalt-ignition transposefs save -log-to-stdout; ls /run/ignition-transposefs", check=False)
         assert "moving" not in done.output, done.output
 
 
@@ -310,7 +310,7 @@ def test_root_does_not_fit():
         m.put_ignition()
         m.run(f"set -e; mkfs.ext4 -q -L root {d}; udevadm settle; mkdir -p /mnt; mount {d} /mnt; fallocate -l 1200M /mnt/big; umount /mnt")
         m.stages(config(d, {"label": "root", "wipeFilesystem": True}, wipeVolume=True, keyFile=KEY))
-        done = m.run("ignition transposefs save -log-to-stdout", check=False)
+        done = m.run("basalt-ignition transposefs save -log-to-stdout", check=False)
         assert done.status and "give the machine at least" in done.output, done.output
         assert label(m, d) == "root"
 
