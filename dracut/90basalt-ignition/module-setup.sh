@@ -63,7 +63,7 @@ install() {
     for name in fetch-offline fetch kargs disks mount files setup-user; do
         add_unit "ignition-$name.service"
     done
-    for name in guard root-wait remount-sysroot populate-var transposefs-save transposefs-restore; do
+    for name in guard root-wait remount-sysroot populate-var; do
         add_unit "ignition-$name.service" ignition-diskful.target
     done
     inst_rules 60-cdrom_id.rules
