@@ -52,7 +52,7 @@ install() {
         ln_r /usr/bin/basalt-ignition "/usr/bin/$name"
     done
     install_tools
-    for name in boot.sh emergency guard populate-var remount root-wait setup-user with-boot; do
+    for name in boot.sh emergency guard populate-var remount root-wait setup-user with-root; do
         inst_script "$moddir/$name" "/usr/lib/basalt-ignition/$name"
     done
     inst_script "$moddir/ignition-generator" "$systemdutildir/system-generators/ignition-generator"
@@ -63,7 +63,7 @@ install() {
     for name in fetch-offline fetch kargs disks mount files setup-user; do
         add_unit "ignition-$name.service"
     done
-    for name in guard root-wait remount-sysroot populate-var; do
+    for name in guard transposefs-save transposefs-restore root-wait remount-sysroot populate-var; do
         add_unit "ignition-$name.service" ignition-diskful.target
     done
     inst_rules 60-cdrom_id.rules

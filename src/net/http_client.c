@@ -423,6 +423,8 @@ static int run(Transfer *t, HttpResponse *ret, Error *e)
         long status = 0;
         Error why = ERROR_INIT;
         int r = t->request->prepare ? t->request->prepare(t->request->context, &why) : 0;
+        if (r < 0 && !why.code)
+            error_errno(&why, r, "preparing the request");
         Outcome outcome = r < 0 ? OUTCOME_FAILED : try_once(t, &status, &why);
         if (outcome == OUTCOME_DONE) {
             if (ret)

@@ -22,13 +22,13 @@ enum { ANSWER_MAX = 1024 * 1024, PATIENCE_MS = 15000, ATTEMPTS = 3, EARLY_SEC = 
 static const struct Bearer {
     const char *platform, *url;
     HttpHeader headers[2];
-    bool absent_by_404; /* how the service says "no identity" */
+    bool required; /* unless 404 says that the machine has no identity; else it is tried without */
 } bearers[] = {
     [BEARER_GCS] = {.platform = "gcp",
                     .url = LINK_LOCAL "computeMetadata/v1/instance/service-accounts/default/token"
                                       "?scopes=https://www.googleapis.com/auth/devstorage.read_only",
                     .headers = {{"Metadata-Flavor", "Google"}},
-                    .absent_by_404 = true},
+                    .required = true},
     [BEARER_AZURE] = {.platform = "azure",
                       .url = LINK_LOCAL "metadata/identity/oauth2/token"
                                         "?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com%2F",
@@ -85,6 +85,15 @@ void cloud_access_free(CloudAccess *c)
     free(c);
 }
 
+/* The network may still be on its way: a first question waits for it as the resource itself would. */
+static int ask_patiently(const ResourceHttp *h, const HttpRequest *request, Buf *ret, Error *e)
+{
+    ResourceCall call = {.request = *request, .direct = true};
+    call.request.max = ANSWER_MAX;
+    return resource_http_call(h, &call, ret, e);
+}
+
+/* What can be done without is not waited for. */
 static int ask(const ResourceHttp *h, const HttpRequest *request, Buf *ret, Error *e)
 {
     ResourceCall call = {.request = *request,
@@ -132,8 +141,8 @@ static int ec2_get(const ResourceHttp *h, const char *url, Buf *ret, Error *e)
     static const HttpHeader ttl[] = {{"X-aws-ec2-metadata-token-ttl-seconds", "300"}, {.name = NULL}};
     _cleanup_(buf_done_secret)
     Buf token = BUF_INIT;
-    int r = ask(h, &(HttpRequest){.url = LINK_LOCAL "latest/api/token", .method = "PUT", .headers = ttl},
-                &token, e);
+    int r = ask_patiently(
+        h, &(HttpRequest){.url = LINK_LOCAL "latest/api/token", .method = "PUT", .headers = ttl}, &token, e);
 
     if (r < 0 && r != -ENOENT)
         return r;
@@ -261,9 +270,10 @@ static int token_fetch(const struct Bearer *b, const ResourceHttp *h, Token *t, 
 {
     _cleanup_(buf_done_secret)
     Buf answer = BUF_INIT, token = BUF_INIT;
-    int r = ask(h, &(HttpRequest){.url = b->url, .headers = b->headers}, &answer, e);
+    const HttpRequest request = {.url = b->url, .headers = b->headers};
+    int r = b->required ? ask_patiently(h, &request, &answer, e) : ask(h, &request, &answer, e);
 
-    if (r == -ENOENT && b->absent_by_404) {
+    if (r == -ENOENT && b->required) {
         log_info("this machine has no service account, going on without credentials");
         t->absent = true;
         if (e)

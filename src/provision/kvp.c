@@ -152,3 +152,14 @@ void kvp_pool_file(const KvpPairs *p, unsigned pool, Buf *ret)
         ret->len += KVP_KEY_SIZE + KVP_VALUE_SIZE;
     }
 }
+
+void kvp_pool_read(unsigned pool, const Buf *file, KvpPairs *ret)
+{
+    for (size_t at = 0; at + KVP_KEY_SIZE + KVP_VALUE_SIZE <= file->len && ret->n < KVP_PAIRS_MAX;
+         at += KVP_KEY_SIZE + KVP_VALUE_SIZE) {
+        const char *key = file->data + at, *value = key + KVP_KEY_SIZE;
+        pair_add(ret, &(KvpPair){.pool = pool,
+                                 .key = arena_memdup(ret->arena, key, strnlen(key, KVP_KEY_SIZE)),
+                                 .value = arena_memdup(ret->arena, value, strnlen(value, KVP_VALUE_SIZE))});
+    }
+}

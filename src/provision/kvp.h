@@ -25,3 +25,5 @@ int kvp_message_read(Arena *a, const void *message, size_t n, KvpPair *ret, Erro
 int kvp_config(const KvpPairs *p, Buf *ret);
 /* The pool as hv_kvp_daemon keeps it in a file. */
 void kvp_pool_file(const KvpPairs *p, unsigned pool, Buf *ret);
+/* The same back; a rest that is no whole pair is left. */
+void kvp_pool_read(unsigned pool, const Buf *file, KvpPairs *ret);

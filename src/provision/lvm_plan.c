@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "provision/wiped_device.h"
+#include "system/block_device.h"
 
 enum { MIB_SHIFT = 20, WORDS_MAX = 16, STEPS_BASE = 8, STEPS_A_VOLUME = 3 };
 
@@ -242,21 +243,16 @@ static const char *foreign_content(const Group *g, const DeviceFacts *f)
 /* In use by anything but the group's own volumes. */
 static void refuse_busy(const Group *g, const DeviceFacts *f)
 {
-    static const char *const kinds[] = {
-        [HOLDER_MOUNT] = "mounted on",         [HOLDER_SWAP] = "in use as swap",
-        [HOLDER_LVM] = "part of volume group", [HOLDER_DM] = "mapped as",
-        [HOLDER_MD] = "part of array",         [HOLDER_OTHER] = "in use by",
-    };
     for (size_t i = 0; i < f->n_holders; i++) {
         const DeviceHolder *h = &f->holders[i];
         if ((h->kind == HOLDER_LVM || h->kind == HOLDER_DM) && h->partition == 0 && is_of(g, f))
             continue;
+        const char *who = device_holder_text(g->item->arena, h);
         if (h->partition)
-            storage_refuse(g->item, "devices", "partition %u of %s is %s %s", h->partition, f->path,
-                           kinds[h->kind], h->what ? h->what : "");
+            storage_refuse(g->item, "devices", "partition %u of %s is in use: %s", h->partition, f->path,
+                           who);
         else
-            storage_refuse(g->item, "devices", "%s is %s %s", f->path, kinds[h->kind],
-                           h->what ? h->what : "");
+            storage_refuse(g->item, "devices", "%s is in use: %s", f->path, who);
     }
 }
 

@@ -84,8 +84,8 @@ static int run(int argc, char **argv)
     if (argc > 1 && argv[1][0] != '-') {
         fprintf(stderr,
                 "%s: unknown part '%s'; there are validate, plan, inspect, apply, rmcfg and transposefs, and "
-                "-stage "
-                "for provisioning\n",
+                "-stage for "
+                "provisioning\n",
                 name, argv[1]);
         return 2;
     }

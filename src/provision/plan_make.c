@@ -17,6 +17,7 @@
 #include "provision/units.h"
 #include "provision/users.h"
 #include "system/boot_entry.h"
+#include "system/mount_table.h"
 
 typedef struct Making {
     Plan *plan;
@@ -106,24 +107,38 @@ static int look_at_nothing(void *context _unused_, Arena *a, const char *path, u
     return 0;
 }
 
-/* What a change of an item is a change of: its own kind, but for the parts of a disk. */
+/* What a change of an item is a change of, by how its text begins; the first row that fits. */
 static const char *noun_of(const StorageItem *item, const StorageChange *c)
 {
     static const struct {
-        const char *kind, *noun;
+        const char *kind, *start, *noun;
     } nouns[] = {
-        {"disk", "partition table"},    {"raid", "array"},
-        {"volume group", "LVM object"}, {"luks", "encrypted volume"},
-        {"filesystem", "filesystem"},
+        {"disk", "partition table", "partition table"},
+        {"disk", "partition ", "partition"},
+        {"disk", "a partition ", "partition"},
+        {"disk", "", NULL}, /* the kernel's view */
+        {"raid", "", "array"},
+        {"volume group", "volume group ", "volume group"},
+        {"volume group", "", "logical volume"},
+        {"luks", "", "encrypted volume"},
+        {"filesystem", "", "filesystem"},
     };
 
-    if (strcmp(item->kind->name, "disk") == 0 && strncmp(c->object, "partition ", 10) == 0 &&
-        strncmp(c->object, "partition table", 15) != 0)
-        return "partition";
     for (size_t i = 0; i < ELEMENTS(nouns); i++)
-        if (strcmp(nouns[i].kind, item->kind->name) == 0)
+        if (strcmp(nouns[i].kind, item->kind->name) == 0 &&
+            strncmp(c->object, nouns[i].start, strlen(nouns[i].start)) == 0)
             return nouns[i].noun;
     return item->kind->name;
+}
+
+/* A disk that nothing is known of. */
+static void note_absent(const Making *m, const StorageItem *item)
+{
+    if (item->kind != &storage_disk || item->needs.n == 0 || item->facts[0].exists)
+        return;
+    string_list_add(&m->plan->notes,
+                    arena_printf(m->a, "nothing is known of %s, it is taken as blank", item->needs.items[0]));
+    m->plan->blank = true;
 }
 
 static int plan_disks(const Making *m, Error *e)
@@ -140,11 +155,14 @@ static int plan_disks(const Making *m, Error *e)
     StorageItem *items;
     size_t n;
 
+    const bool told = m->plan->blank; /* of all devices at once */
     storage_context_init(&s);
     int r = storage_plan(&s, &items, &n, &m->plan->report, e);
     if (r < 0)
         return r;
     for (size_t i = 0; i < n; i++) {
+        if (!told)
+            note_absent(m, &items[i]);
         for (size_t k = 0; k < items[i].changes.n; k++) {
             const StorageChange *c = &items[i].changes.items[k];
             plan_add(m->plan, PLAN_DISKS,
@@ -285,13 +303,30 @@ static void plan_file(const Making *m, char *line)
                         .destroys = replaces});
 }
 
+/* Mount points that nothing is mounted on now. */
+static const char *const *covered_paths(const Making *m)
+{
+    const IgnFilesystem *const *list;
+    size_t n = mount_points_list(m->a, &m->c->config->storage, &list), k = 0;
+    const char **covered = ARENA_ARRAY(m->a, const char *, n + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_close_ int fd = root_openat(m->c->root, list[i]->path, O_PATH | O_DIRECTORY, 0);
+        uint64_t id;
+        bool top = false;
+        if (strcmp(list[i]->path, "/") != 0 && (fd < 0 || mount_of_fd(fd, &id, &top) < 0 || !top))
+            covered[k++] = list[i]->path;
+    }
+    return covered;
+}
+
 static int plan_files(const Making *m, Error *e)
 {
     _cleanup_buf_ Buf lines = BUF_INIT;
     int r = plan_accounts(m, e);
 
     if (r >= 0)
-        r = stage_files_plan(m->c, &lines, &m->plan->report, e);
+        r = stage_files_plan(m->c, covered_paths(m), &lines, &m->plan->report, e);
     if (r < 0)
         return r;
     for (char *line = arena_memdup(m->a, lines.data ? lines.data : "", lines.len), *next; *line;

@@ -15,7 +15,7 @@
 #include "provision/user_data.h"
 #include "system/cmdline.h"
 
-enum { CMDLINE_SIZE_MAX = 1024 * 1024, CIDATA_WAIT_MS = 30000, PAUSE_MS = 1000 };
+enum { CMDLINE_SIZE_MAX = 1024 * 1024, CIDATA_WAIT_MS = 30000, PAUSE_MS = 1000, PIECE_MS = 20 };
 
 static int file_fetch(const PlatformFetch *p _unused_, Buf *ret, Error *e)
 {
@@ -196,29 +196,40 @@ const char *platform_path(Arena *a, const char *variable, const char *fallback, 
     return arena_printf(a, "%s/%s", to && *to ? to : fallback, rest);
 }
 
-int platform_modprobe(const char *module, const char *present, Error *e)
+int platform_run(const PlatformFetch *p, const char *const *argv, Buf *output, Error *e)
+{
+    int64_t left = p->deadline_ms ? p->deadline_ms - monotonic_ms() : 0;
+    const ProcessRun run = {
+        .argv = argv,
+        .output = output,
+        .timeout_sec = p->deadline_ms ? (left > 1000 ? (unsigned)((left + 999) / 1000) : 1) : 0,
+    };
+    int r = process_run(&run, e);
+
+    return r > 0 ? -EIO : r;
+}
+
+int platform_modprobe(const PlatformFetch *p, const char *module, const char *present, Error *e)
 {
     const char *const argv[] = {"modprobe", module, NULL};
 
     if (present && access(present, F_OK) == 0)
         return 0;
-    int r = process_run(&(ProcessRun){.argv = argv}, e);
-    if (r != 0)
-        return error_wrap(e, r < 0 ? r : -EIO, "loading the kernel module %s", module);
-    return 0;
+    int r = platform_run(p, argv, NULL, e);
+    return r < 0 ? error_wrap(e, r, "loading the kernel module %s", module) : 0;
 }
 
+/* In pieces: in a race somebody else may have the answer meanwhile. */
 bool platform_pause(const PlatformFetch *p)
 {
-    int64_t ms = PAUSE_MS;
+    int64_t now = monotonic_ms(), end = now + PAUSE_MS;
 
-    if (p->deadline_ms) {
-        int64_t left = p->deadline_ms - monotonic_ms();
-        if (left <= 0)
-            return false;
-        ms = left < ms ? left : ms;
-    }
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+    if (p->deadline_ms && now >= p->deadline_ms)
+        return false;
+    if (p->deadline_ms && end > p->deadline_ms)
+        end = p->deadline_ms;
+    for (int64_t left; (left = end - monotonic_ms()) > 0 && !fetcher_cancelled(p->fetcher);)
+        nanosleep(&(struct timespec){.tv_nsec = (left < PIECE_MS ? left : PIECE_MS) * 1000000}, NULL);
     return !fetcher_cancelled(p->fetcher);
 }
 

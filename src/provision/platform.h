@@ -91,6 +91,8 @@ int packet_report(Fetcher *f, const char *stage, const char *failure, Error *e);
 /* $VARIABLE/rest, or default/rest. */
 const char *platform_path(Arena *a, const char *variable, const char *fallback, const char *rest);
 /* Unless `present` exists, as the module's driver makes it; NULL: in any case. */
-int platform_modprobe(const char *module, const char *present, Error *e);
+int platform_modprobe(const PlatformFetch *p, const char *module, const char *present, Error *e);
+/* A program, to its end or to the deadline: as process_run(), without positive results. */
+int platform_run(const PlatformFetch *p, const char *const *argv, Buf *output, Error *e);
 /* A second, or until the deadline or until nobody waits any more: then false. */
 bool platform_pause(const PlatformFetch *p);

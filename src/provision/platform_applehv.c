@@ -87,7 +87,7 @@ int applehv_fetch(const PlatformFetch *p, Buf *ret, Error *e)
 {
     const char *present = platform_path(p->arena, "BASALT_SYSFS", "/sys", "devices/virtual/misc/vsock");
     Error why = ERROR_INIT;
-    int r = platform_modprobe("vsock", present, e);
+    int r = platform_modprobe(p, "vsock", present, e);
 
     if (r < 0)
         return r;

@@ -1,6 +1,6 @@
-/* Configs that the firmware, the hypervisor or the machine's own management hands over as a file: QEMU (fw_cfg, or
- * a disk named `ignition` where the machine has no fw_cfg), NVIDIA BlueField (bootfifo), z/VM (the virtual card
- * reader). */
+/* Configs that the firmware, the hypervisor or the machine's own management hands over as a file: QEMU
+ * (fw_cfg, or a disk named `ignition` where the machine has no fw_cfg), NVIDIA BlueField (bootfifo), z/VM
+ * (the virtual card reader). */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +8,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/process.h"
 #include "provision/platform.h"
 
-enum { FW_CFG_SIZE_TEXT_MAX = 64, LIST_MAX = 1024 * 1024 };
+/* sysfs says of each of its files that it has a page, whatever is in it. */
+enum { FW_CFG_SIZE_TEXT_MAX = 4096 };
 
 /* Machines without fw_cfg get the config as a disk, which may take its time. */
 #if defined(__powerpc64__) || defined(__s390x__)
@@ -71,7 +71,7 @@ static int fw_cfg_fetch(const PlatformFetch *p, Buf *ret, Error *e)
     const char *path = arena_printf(p->arena, "%s/by_name/opt/com.coreos/config", base);
     _cleanup_buf_ Buf text = BUF_INIT;
     char *end;
-    int r = platform_modprobe("qemu_fw_cfg", base, e);
+    int r = platform_modprobe(p, "qemu_fw_cfg", base, e);
 
     if (r < 0)
         return r;
@@ -121,7 +121,7 @@ int qemu_fetch(const PlatformFetch *p, Buf *ret, Error *e)
         return -ENODATA;
     }
     r = platform_modprobe(
-        "virtio_blk", platform_path(p->arena, "BASALT_SYSFS", "/sys", "bus/virtio/drivers/virtio_blk"), e);
+        p, "virtio_blk", platform_path(p->arena, "BASALT_SYSFS", "/sys", "bus/virtio/drivers/virtio_blk"), e);
     if (r < 0)
         return r;
     log_info("waiting for the disk 'ignition'");
@@ -133,7 +133,7 @@ int qemu_fetch(const PlatformFetch *p, Buf *ret, Error *e)
 int bluefield_fetch(const PlatformFetch *p, Buf *ret, Error *e)
 {
     static const char *const paths[] = {"bus/platform/devices/MLNXBF04:00/bootfifo"};
-    int r = platform_modprobe("mlxbf_bootctl", NULL, e);
+    int r = platform_modprobe(p, "mlxbf_bootctl", NULL, e);
 
     if (r < 0)
         return r;
@@ -156,28 +156,22 @@ int bluefield_fetch(const PlatformFetch *p, Buf *ret, Error *e)
 
 /* ---- z/VM ---- */
 
-static int command(const char *const *argv, Error *e)
-{
-    int r = process_run(&(ProcessRun){.argv = argv}, e);
-    return r > 0 ? -EIO : r;
-}
-
 /* The reader is there but off, or hidden from this system and then off. */
-static int reader_online(Error *e)
+static int reader_online(const PlatformFetch *p, Error *e)
 {
     static const char device[] = "000c";
     const char *const on[] = {"chccwdev", "-e", device, NULL};
     const char *const show[] = {"cio_ignore", "-r", device, NULL};
     const char *const settle[] = {"udevadm", "settle", NULL};
-    int r = command(on, NULL);
+    int r = platform_run(p, on, NULL, NULL);
 
     if (r < 0) {
-        r = command(show, e);
+        r = platform_run(p, show, NULL, e);
         if (r >= 0)
-            r = command(on, e);
+            r = platform_run(p, on, NULL, e);
     }
     if (r >= 0)
-        r = command(settle, e);
+        r = platform_run(p, settle, NULL, e);
     return r < 0 ? error_wrap(e, r, "couldn't bring the reader %s online", device) : 0;
 }
 
@@ -210,7 +204,7 @@ static int reader_receive(const PlatformFetch *p, const char *number, Buf *ret, 
     const char *file = arena_printf(p->arena, "%s/config.ign", dir);
     const char *const argv[] = {"vmur", "re", "-f", number, file, NULL};
     size_t from = ret->len;
-    int r = command(argv, e);
+    int r = platform_run(p, argv, NULL, e);
     if (r >= 0) {
         r = file_read_at(AT_FDCWD, file, PLATFORM_CONFIG_MAX, ret, NULL);
         if (r < 0)
@@ -228,15 +222,15 @@ int zvm_fetch(const PlatformFetch *p, Buf *ret, Error *e)
     const char *const argv[] = {"vmur", "li", NULL};
     _cleanup_buf_ Buf list = BUF_INIT;
     const char *number;
-    int r = platform_modprobe("vmur", NULL, e);
+    int r = platform_modprobe(p, "vmur", NULL, e);
 
     if (r >= 0)
-        r = reader_online(e);
+        r = reader_online(p, e);
     if (r < 0)
         return r;
-    r = process_run(&(ProcessRun){.argv = argv, .output = &list, .output_max = LIST_MAX}, e);
-    if (r != 0)
-        return error_wrap(e, r < 0 ? r : -EIO, "listing the reader's files");
+    r = platform_run(p, argv, &list, e);
+    if (r < 0)
+        return error_wrap(e, r, "listing the reader's files");
     if (list.len == 0 || !reader_find(p->arena, list.data, &number)) {
         log_info("the reader has no file of type ign");
         return -ENODATA;

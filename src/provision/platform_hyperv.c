@@ -32,6 +32,23 @@ static int device_open(const char *path, Error *e)
     return error_errno(e, -errno, "opening '%s'", path);
 }
 
+static const char pool_path[] = "/var/lib/hyperv/.kvp_pool_";
+
+/* What an earlier stage of this boot was told. */
+static void pairs_remember(const State *s, KvpPairs *pairs)
+{
+    const IgnList *files = &s->provider_output_files;
+
+    IGN_EACH (const IgnFile, f, *files) {
+        _cleanup_(buf_done_secret)
+        Buf text = BUF_INIT;
+        const char *path = f->base.path, *source = f->contents.source;
+        if (path && source && strncmp(path, pool_path, sizeof(pool_path) - 1) == 0 &&
+            data_url_decode(source, &text, NULL) >= 0)
+            kvp_pool_read((unsigned)(path[sizeof(pool_path) - 1] - '0'), &text, pairs);
+    }
+}
+
 static void pool_files_add(State *s, const KvpPairs *pairs)
 {
     IgnFile *files = ARENA_ARRAY(s->arena, IgnFile, KVP_POOLS);
@@ -41,7 +58,7 @@ static void pool_files_add(State *s, const KvpPairs *pairs)
         Buf text = BUF_INIT, url = BUF_INIT;
         kvp_pool_file(pairs, pool, &text);
         data_url_encode_base64("application/octet-stream", text.data, text.len, &url);
-        files[pool].base.path = arena_printf(s->arena, "/var/lib/hyperv/.kvp_pool_%u", pool);
+        files[pool].base.path = arena_printf(s->arena, "%s%u", pool_path, pool);
         files[pool].base.overwrite = BOOL_TRUE;
         files[pool].mode = (OptInt){.set = true, .value = 0600};
         files[pool].contents.source = arena_strdup(s->arena, url.data);
@@ -54,7 +71,7 @@ int hyperv_fetch(const PlatformFetch *p, Buf *ret, Error *e)
 {
     const char *driver = platform_path(p->arena, "BASALT_SYSFS", "/sys", "bus/vmbus/drivers/hv_utils");
     KvpPairs pairs = {.arena = p->arena};
-    int r = platform_modprobe("hv_utils", driver, e);
+    int r = platform_modprobe(p, "hv_utils", driver, e);
 
     if (r < 0)
         return r;
@@ -64,8 +81,12 @@ int hyperv_fetch(const PlatformFetch *p, Buf *ret, Error *e)
     r = kvp_receive(fd, &pairs, e);
     if (r < 0)
         return error_wrap(e, r, "reading key-value pairs");
-    if (p->state)
+    if (pairs.n > 0)
         pool_files_add(p->state, &pairs);
+    else
+        pairs_remember(p->state, &pairs);
+    if (p->state->provider_output_files.n == 0)
+        pool_files_add(p->state, &pairs); /* empty ones */
     r = kvp_config(&pairs, ret);
     if (r == -ENODATA)
         log_info("the host's key-value pairs have no config");

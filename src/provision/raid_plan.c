@@ -12,8 +12,9 @@
  *                                   time; a new array would end the data on the others
  *   one is of any other array       refused
  *
- * That an array once ran is seen by its event count: mdadm --create writes 1, the kernel's first update makes
- * it 2 or, of arrays without redundancy, 0. Spares begin with 0 and say nothing.
+ * That an array once ran is seen by its event count: mdadm --create writes 0 or 1, the kernel counts on. Of
+ * arrays without redundancy it does not; there the order tells: mdadm writes the members one after the other,
+ * so that of an interrupted creation the first ones have superblocks, and no other.
  * What a disk with wipeTable, or a partition with wipePartitionEntry, holds is given up by the config: there
  * no other array is refused, only a whole one of this name is still kept.
  * Devices in use (mounted, swap, of a volume group, mapped) are refused whatever they hold. A way out is told
@@ -22,9 +23,11 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "provision/wiped_device.h"
+#include "system/block_device.h"
 #include "system/raid_device.h"
 
 enum { NAME_MAX_STORED = 31, EVENTS_AT_CREATION = 1 };
@@ -38,6 +41,7 @@ typedef struct Array {
     unsigned places;
     bool journal; /* an option adds a device that is no member */
     size_t ours, in_place;
+    bool redundant;
     bool one;               /* all superblocks are of the same making */
     bool started, running;  /* of those that are not given up: it once ran, an array has them now */
     const char *first_uuid; /* of one of ours */
@@ -101,10 +105,12 @@ static Array array_declared(StorageItem *item)
     const IgnRaid *raid = item->object;
     const char *uuid = option_value(&raid->options, "--uuid");
     int64_t spares = raid->spares.set ? raid->spares.value : 0;
+    const char *level = raid_level_name(raid->level ? raid->level : "") ?: "";
     Array w = {
         .raid = raid,
         .name = raid_plan_name(item->arena, raid),
-        .level = raid_level_name(raid->level ? raid->level : ""),
+        .level = level,
+        .redundant = strcmp(level, "linear") != 0 && strcmp(level, "raid0") != 0,
         .uuid = uuid ? hex_digits(item->arena, uuid) : NULL,
         .journal = option_value(&raid->options, "--write-journal") != NULL,
         .one = true,
@@ -153,20 +159,15 @@ static void refuse_foreign(StorageItem *item, const Array *w, const DeviceFacts 
 /* Whoever uses the device, but for an array: that is judged by its members. */
 static void refuse_busy(StorageItem *item, const DeviceFacts *f)
 {
-    static const char *const kinds[] = {
-        [HOLDER_MOUNT] = "mounted on",         [HOLDER_SWAP] = "in use as swap",
-        [HOLDER_LVM] = "part of volume group", [HOLDER_DM] = "mapped as",
-        [HOLDER_MD] = "part of array",         [HOLDER_OTHER] = "in use by",
-    };
     for (size_t i = 0; i < f->n_holders; i++) {
         const DeviceHolder *h = &f->holders[i];
         if (h->kind == HOLDER_MD && h->partition == 0 && f->raid.array)
             continue;
+        const char *who = device_holder_text(item->arena, h);
         if (h->partition)
-            storage_refuse(item, "devices", "partition %u of %s is %s %s", h->partition, f->path,
-                           kinds[h->kind], h->what ? h->what : "");
+            storage_refuse(item, "devices", "partition %u of %s is in use: %s", h->partition, f->path, who);
         else
-            storage_refuse(item, "devices", "%s is %s %s", f->path, kinds[h->kind], h->what ? h->what : "");
+            storage_refuse(item, "devices", "%s is in use: %s", f->path, who);
     }
 }
 
@@ -200,7 +201,9 @@ static void member_judge(const StorageContext *c, StorageItem *item, Array *w, c
     w->active = w->active || f->raid.active;
     w->one = w->one && (!w->first_uuid || strcmp(w->first_uuid, f->raid.uuid) == 0);
     w->first_uuid = f->raid.uuid;
-    w->started = w->started || (!given_up && f->raid.role >= 0 && f->raid.events != EVENTS_AT_CREATION);
+    bool first_ones = f - item->facts == (ptrdiff_t)w->ours && f->raid.role == (int)w->ours;
+    w->started =
+        w->started || (!given_up && (f->raid.events > EVENTS_AT_CREATION || (!w->redundant && !first_ones)));
     w->in_place += f->raid.role >= 0;
     w->ours++;
 }
@@ -360,7 +363,6 @@ static void check_name(const StorageContext *c, StorageItem *item, const char *d
 /* It once ran, and what is there is not all of it, or of several. */
 static void refuse_incomplete(StorageItem *item, const Array *w, const char *device)
 {
-    bool redundant = strcmp(w->level, "linear") != 0 && strcmp(w->level, "raid0") != 0;
     if (w->ours == w->raid->devices.n)
         storage_refuse(item, "devices",
                        "the devices of array '%s' belong to several arrays of that name that were in use; "
@@ -375,8 +377,8 @@ static void refuse_incomplete(StorageItem *item, const Array *w, const char *dev
             "array '%s' (UUID %s) was in use and %s is no part of it; %s, or clear the others with "
             "'mdadm --zero-superblock'",
             w->raid->name, w->first_uuid, f->path,
-            redundant ? arena_printf(item->arena, "add it with 'mdadm %s --add %s'", device, f->path)
-                      : "declare the devices that it was made of");
+            w->redundant ? arena_printf(item->arena, "add it with 'mdadm %s --add %s'", device, f->path)
+                         : "declare the devices that it was made of");
     }
 }
 

@@ -239,6 +239,7 @@ int resource_s3_get(const ResourceHttp *h, CloudAccess *cloud, const IgnResource
     _cleanup_buf_ Buf url = BUF_INIT;
     S3Object o;
     Signer s = {.object = &o};
+    int64_t deadline_ms = h->total_ms > 0 ? monotonic_ms() + h->total_ms : 0;
     int k = s3_object_read(a, r->source, &o, e);
 
     if (k >= 0)
@@ -258,6 +259,7 @@ int resource_s3_get(const ResourceHttp *h, CloudAccess *cloud, const IgnResource
         headers_init(&s);
     const ResourceCall call = {
         .request = {.url = url.data, .headers = keys ? s.headers : NULL},
+        .deadline_ms = deadline_ms,
         .prepare = keys ? sign : NULL,
         .context = &s,
     };

@@ -3,13 +3,11 @@
  * in the config, and the first of them ends the stage. */
 #include "provision/stage_disks.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "provision/config_text.h"
 #include "provision/device_inspect.h"
-#include "provision/luks_item.h"
 #include "provision/storage_run.h"
 
 static bool nothing_declared(const IgnStorage *s)
@@ -36,9 +34,7 @@ int stage_disks_run_with(StageContext *c, const DisksStageOptions *o, Error *e)
     if (nothing_declared(&c->config->storage))
         return 0;
     storage_context_init(&storage);
-    storage_luks_prepare(&storage, &report);
-    int r = report.errors ? error_set(e, EPERM, "%s", report.entries[0].message)
-                          : storage_run(&storage, &report, e);
+    int r = storage_run(&storage, &report, e);
     config_report_log(&report);
     return r;
 }

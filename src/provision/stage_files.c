@@ -28,8 +28,9 @@
 typedef struct RootProbe {
     int root;
     const FilesJournal *journal;
-    char *dir; /* of the last look */
-    int dirfd; /* negative: why it cannot be opened */
+    const char *const *covered; /* paths whose contents are not those of the root; NULL: none */
+    char *dir;                  /* of the last look */
+    int dirfd;                  /* negative: why it cannot be opened */
 } RootProbe;
 
 static void root_probe_done(RootProbe *p)
@@ -61,6 +62,17 @@ static int root_probe_dir(RootProbe *p, const char *real)
     return p->dirfd;
 }
 
+/* Below a place that a filesystem will be mounted on, which nobody can look into yet. */
+static bool is_covered(const RootProbe *p, const char *real)
+{
+    for (const char *const *c = p->covered; c && *c; c++) {
+        size_t n = strlen(*c);
+        if (strncmp(real, *c, n) == 0 && (real[n] == '/' || (*c)[n - 1] == '/'))
+            return true;
+    }
+    return false;
+}
+
 static int root_probe_look(void *context, Arena *a, const char *real, FilesBefore *ret,
                            const char **ret_target)
 {
@@ -68,7 +80,7 @@ static int root_probe_look(void *context, Arena *a, const char *real, FilesBefor
     const FilesBefore *known = map_get(&p->journal->before, real);
     *ret_target = NULL;
     *ret = known ? *known : (FilesBefore){.kind = FILES_ABSENT};
-    if (known && known->kind != FILES_IS_LINK)
+    if ((known && known->kind != FILES_IS_LINK) || is_covered(p, real))
         return 0;
     int dir = root_probe_dir(p, real);
     if (dir < 0)
@@ -123,7 +135,8 @@ static void run_init(Run *run, const StageContext *c, const FilesStageOptions *o
         .preset = (size_t)-1,
         .result = (size_t)-1,
     };
-    run->root = (RootProbe){.root = c->root, .journal = &run->journal, .dirfd = -EBADF};
+    run->root =
+        (RootProbe){.root = c->root, .journal = &run->journal, .covered = o->covered, .dirfd = -EBADF};
     run->probe = (FilesProbe){.resolve = root_probe_resolve, .look = root_probe_look, .context = &run->root};
 }
 
@@ -439,9 +452,9 @@ int stage_files_run(StageContext *c, Error *e)
     return r < 0 ? r : stage_files_run_with(c, &o, e);
 }
 
-int stage_files_plan(const StageContext *c, Buf *out, Report *report, Error *e)
+int stage_files_plan(const StageContext *c, const char *const *covered, Buf *out, Report *report, Error *e)
 {
-    const FilesStageOptions o = {.live = true};
+    const FilesStageOptions o = {.live = true, .covered = covered};
     _cleanup_(run_done)
     Run run;
     run_init(&run, c, &o);

@@ -69,7 +69,7 @@ typedef struct RaidFacts { /* of a member; that a device is an array is no fact 
     const char *metadata;            /* "1.2" */
     unsigned devices;                /* places in the array, spares not counted */
     int role;                        /* its place; -1: a spare, or failed */
-    uint64_t events;                 /* 1: as mdadm makes it, before the array first runs (0 of a spare) */
+    uint64_t events;                 /* 0 or 1: as mdadm makes it, before the array first runs */
     const char *array;               /* "md127": the array in the kernel that has it, superblock or not */
     bool active;                     /* that array runs */
     const char *const *members;      /* device numbers "8:1" of that array; ends with NULL */

@@ -216,22 +216,22 @@ static uint32_t le32_at(const unsigned char *p)
 }
 
 /* The second sector, with the checksum, is missing, and it was never mounted. */
-static bool ext4_is_torn(int fd)
+static bool ext4_is_torn(int fd, uint64_t offset)
 {
     unsigned char s[EXT4_SIZE];
-    if (sector_read(fd, EXT4_AT, s, sizeof(s), NULL) < 0 ||
+    if (sector_read(fd, offset + EXT4_AT, s, sizeof(s), NULL) < 0 ||
         !(le32_at(s + EXT4_RO_COMPAT) & EXT4_RO_METADATA_CSUM) || le32_at(s + EXT4_MOUNT_TIME) != 0 ||
         le16_at(s + EXT4_MOUNT_COUNT) != 0)
         return false;
     return le32_at(s + EXT4_CHECKSUM) != ~crc32c(s, EXT4_CHECKSUM);
 }
 
-bool filesystem_is_unfinished(int fd, const Superblock *s)
+bool filesystem_is_unfinished(int fd, uint64_t offset, const Superblock *s)
 {
     const FilesystemMark *m = s->type ? filesystem_mark_find(s->type) : NULL;
     const char *place = !m ? NULL : m->in_uuid ? s->uuid : s->label;
 
     if (place && strcasecmp(place, m->seen) == 0)
         return true;
-    return s->type && strcmp(s->type, "ext4") == 0 && ext4_is_torn(fd);
+    return s->type && strcmp(s->type, "ext4") == 0 && ext4_is_torn(fd, offset);
 }

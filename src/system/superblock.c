@@ -24,6 +24,7 @@ static struct {
     int (*set_device)(blkid_probe p, int fd, blkid_loff_t offset, blkid_loff_t size);
     int (*enable_superblocks)(blkid_probe p, int enable);
     int (*set_superblocks_flags)(blkid_probe p, int flags);
+    int (*filter_superblocks_type)(blkid_probe p, int flag, char *names[]);
     int (*enable_partitions)(blkid_probe p, int enable);
     int (*set_partitions_flags)(blkid_probe p, int flags);
     int (*do_probe)(blkid_probe p);
@@ -43,6 +44,7 @@ static int blkid_load(Error *e)
         {"blkid_probe_set_device", &blkid.set_device},
         {"blkid_probe_enable_superblocks", &blkid.enable_superblocks},
         {"blkid_probe_set_superblocks_flags", &blkid.set_superblocks_flags},
+        {"blkid_probe_filter_superblocks_type", &blkid.filter_superblocks_type},
         {"blkid_probe_enable_partitions", &blkid.enable_partitions},
         {"blkid_probe_set_partitions_flags", &blkid.set_partitions_flags},
         {"blkid_do_probe", &blkid.do_probe},
@@ -65,6 +67,29 @@ static void probe_done(blkid_probe *p)
 }
 #define _cleanup_probe_ _cleanup_(probe_done)
 
+/* ---- pools of ZFS ---- */
+
+enum { ZFS_LABEL = 256 << 10, ZFS_LABELS = 4, ZFS_CONFIG = 16 << 10, ZFS_HEAD = 32, ZFS_NAME = 24 };
+
+/* libblkid reads a megabyte of every device in search of one; the list of its settings, which each of its
+ * four labels has, is seen by its first bytes. */
+static bool zfs_is_possible(int fd, uint64_t offset, uint64_t size)
+{
+    const off_t end = size ? (off_t)size : lseek(fd, 0, SEEK_END);
+    const off_t last = end - end % ZFS_LABEL;
+
+    for (int i = 0; i < ZFS_LABELS; i++) {
+        const off_t at = i < 2 ? (off_t)i * ZFS_LABEL : last - (off_t)(ZFS_LABELS - i) * ZFS_LABEL;
+        unsigned char head[ZFS_HEAD];
+        if (at < 0 || pread(fd, head, sizeof(head), (off_t)offset + at + ZFS_CONFIG) != sizeof(head))
+            continue;
+        /* XDR, of either byte order; the first setting is its version */
+        if (head[0] == 1 && head[1] <= 1 && memcmp(head + ZFS_NAME, "version", 7) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int probe_new_part(int fd, uint64_t offset, uint64_t size, blkid_probe *ret, Error *e)
 {
     int r = blkid_load(e);
@@ -74,9 +99,11 @@ static int probe_new_part(int fd, uint64_t offset, uint64_t size, blkid_probe *r
     if (!*ret)
         abort();
     errno = 0;
-    if (blkid.set_device(*ret, fd, (blkid_loff_t)offset, (blkid_loff_t)size) == 0)
-        return 0;
-    return error_errno(e, errno ? -errno : -EIO, "reading the device's size");
+    if (blkid.set_device(*ret, fd, (blkid_loff_t)offset, (blkid_loff_t)size) < 0)
+        return error_errno(e, errno ? -errno : -EIO, "reading the device's size");
+    if (!zfs_is_possible(fd, offset, size))
+        blkid.filter_superblocks_type(*ret, BLKID_FLTR_NOTIN, (char *[]){(char[]){"zfs_member"}, NULL});
+    return 0;
 }
 
 static int probe_new(int fd, blkid_probe *ret, Error *e)
@@ -149,7 +176,7 @@ int superblock_read_part(Arena *a, int fd, uint64_t offset, uint64_t size, Super
         s.label = probe_value(a, p, "LABEL");
         s.uuid = probe_value(a, p, "UUID");
         s.version = probe_value(a, p, "VERSION");
-        s.unfinished = filesystem_is_unfinished(fd, &s);
+        s.unfinished = filesystem_is_unfinished(fd, offset, &s);
     }
     *ret = s;
     return 0;

@@ -332,6 +332,66 @@ static void test_proxy_learns_little(void **state)
     taken_done(&t);
 }
 
+static void keep_region(void *context, const char *line, size_t n)
+{
+    if (n > 9 && !strncmp(line, "X-Region:", 9))
+        buf_add(&((Taken *)context)->log, line, n);
+}
+
+static int count_try(void *context, Error *e)
+{
+    (void)e;
+    return ++((Taken *)context)->restarts > 3 ? -EIO : 0;
+}
+
+/* Other methods, statuses that are tried again or taken, and what may be done before each try. */
+static void test_methods(void **state)
+{
+    (void)state;
+    static const int retry[] = {404, 429, 0}, accept[] = {301, 403, 0};
+    static const struct {
+        const char *method, *answers[4], *request, *body;
+        int result;
+        unsigned tries;
+    } rows[] = {
+        {"PUT", {OK "2\r\n\r\nhi"}, "PUT /a?token=t HTTP/1.1\r\n", "hi", 0, 1},
+        {"POST", {"HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n", OK "0\r\n\r\n"}, "\r\n\r\nsent", "", 0, 2},
+        {"HEAD", {"HTTP/1.1 403 No\r\nX-Region: here\r\n\r\n"}, "HEAD /a", "", 0, 1},
+        {NULL, {"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", OK "2\r\n\r\nhi"}, "GET /a", "hi", 0, 2},
+        {NULL,
+         {"HTTP/1.1 301 No\r\nLocation: /b\r\nX-Region: here\r\nContent-Length: 1\r\n\r\nx"},
+         "GET /a",
+         "",
+         0,
+         1},
+        {NULL, {"", "", ""}, "GET /a", "", -EIO, 4},
+    };
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        Fake f = fake_start(rows[i].answers);
+        Taken t = {0};
+        Error e = ERROR_INIT;
+        HttpOptions o = {.headers = usual, .context = &t};
+        HttpRequest q = {.url = f.url,
+                         .method = rows[i].method,
+                         .body = "sent",
+                         .body_len = 4,
+                         .sink = take,
+                         .retry_statuses = retry,
+                         .accept_statuses = accept,
+                         .header = keep_region,
+                         .prepare = count_try,
+                         .context = &t};
+        assert_int_equal(http_get(&o, &q, NULL, &e), rows[i].result);
+        _cleanup_buf_ Buf requests = fake_stop(&f);
+        assert_non_null(strstr(requests.data, rows[i].request));
+        assert_null(strstr(requests.data, "Content-Type"));
+        assert_string_equal(t.body.data ? t.body.data : "", rows[i].body);
+        assert_int_equal(t.restarts, rows[i].tries);
+        assert_int_equal(t.log.len > 0, strstr(rows[i].answers[0], "X-Region") != NULL);
+        taken_done(&t);
+    }
+}
+
 /* A head that never ends is as late as one that never begins; a negative limit waits for it. */
 static void test_headers_limit(void **state)
 {
@@ -418,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_redirect_drops_user),
         cmocka_unit_test(test_redirect_named),
         cmocka_unit_test(test_proxy_learns_little),
+        cmocka_unit_test(test_methods),
         cmocka_unit_test(test_headers_limit),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_limits),

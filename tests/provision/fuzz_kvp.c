@@ -30,6 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         kvp_pool_file(&pairs, pair[i].pool, &file);
         assert(file.len >= KVP_KEY_SIZE + KVP_VALUE_SIZE && file.len % (KVP_KEY_SIZE + KVP_VALUE_SIZE) == 0);
         (void)kvp_config(&pairs, &config);
+        KvpPairs back = {.arena = a};
+        kvp_pool_read(pair[i].pool, &file, &back);
+        assert(back.n > 0 && strcmp(back.pairs[0].value, pair[back.n < n ? i : 0].value) == 0);
     }
     return 0;
 }

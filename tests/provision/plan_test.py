@@ -95,6 +95,18 @@ class PlanTest(ProvisionTest):
         self.assertEqual(sorted(os.listdir(self.root)), ["etc"])
         self.assertEqual((self.root / "etc/motd").read_text(), "old")
 
+    def test_files_on_a_filesystem_that_is_not_mounted(self):
+        """What lies below the mount point now is not what the files stage will find."""
+        (self.root / "var/lib").mkdir(parents=True)
+        (self.root / "var/f").write_text("x")
+        (self.root / "variable").write_text("x")
+        storage = {"filesystems": [{"device": "/dev/vda", "format": "ext4", "path": "/var"}],
+                   "files": [{"path": "/var/f", "contents": {"source": "data:,x"}}]}
+        self.plan(config(storage=storage), "--root", self.root)
+        storage["files"].append({"path": "/variable", "contents": {"source": "data:,x"}})
+        plan = self.plan(config(storage=storage), "--root", self.root, code=1)
+        self.assertEqual([f["path"] for f in plan["findings"]], ["$.storage.files.1"])
+
     def test_config_from_stdin(self):
         p = self.call("plan", "--root", self.root, "-", name="basalt-ignition", input=json.dumps(config()))
         self.assertEqual(p.returncode, 0, p.stderr)

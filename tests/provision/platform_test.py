@@ -10,7 +10,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import ProvisionTest, config, file_entry, gz, main
+from harness import ProvisionTest, config, file_entry, gz, main, merge
 from platform_fake import Cloud, Rule
 
 LINK_LOCAL = "169.254.169.254"
@@ -639,6 +639,15 @@ class HyperV(PlatformTest):
         pool = self.root / "var/lib/hyperv/.kvp_pool_0"
         self.assertEqual(pool.stat().st_mode & 0o7777, 0o600)
         self.assertEqual(pool.read_bytes()[:512].rstrip(b"\0"), b"ignition.config")
+
+    def test_the_host_speaks_once(self):
+        s = self.server()
+        child = config(storage={"files": [file_entry("/from-the-platform", "data:,x")]})
+        self.host([self.message(1, 0, "ignition.config", json.dumps(merge(s.put("/child", child))))], 0)
+        self.fetch("hyperv", stage="fetch-offline")
+        self.assertTrue(self.neednet.exists())
+        self.run_with()
+        self.assert_config()
 
     def test_split(self):
         self.run_with(*[self.message(1, 0, f"ignition.config.{i}", TEXT[i * 40:i * 40 + 40])

@@ -87,6 +87,7 @@ class Apply(ProvisionTest):
             (config(storage={**files, "disks": [{"device": "/dev/a", "wipeTable": True}]}), "disk"),
             (config(storage={**files, "filesystems": [{"device": "/dev/a", "path": "/v", "format": "xfs"}]}),
              "filesystems"),
+            (config(storage={**files, "volumeGroups": [{"name": "g", "devices": ["/dev/a"]}]}), "disk"),
             (config(passwd={"users": [{"name": "core"}]}, storage=files), "passwd"),
         ):
             self.assertIn(word, self.apply(cfg, code=1))
@@ -128,7 +129,7 @@ class Main(ProvisionTest):
     def test_unknown_part(self):
         p = self.call("aply", "x.ign", name="basalt-ignition")
         self.assertEqual(p.returncode, 2)
-        self.assertIn("unknown part 'aply'; there are validate, plan, inspect, apply, rmcfg", p.stderr)
+        self.assertIn("unknown part 'aply'; there are validate, plan, inspect, apply, rmcfg and transposefs", p.stderr)
 
     def test_full_output(self):
         for name in ("ignition", "ignition-apply", "ignition-rmcfg", "ignition-validate"):

@@ -1,6 +1,13 @@
 #!/usr/bin/env python3
-"""Whole boots: through all units into a root, once and again; and what happens when a step fails."""
+"""Whole boots through the product's initramfs: from an empty disk into a real root, once and never again; what is told
+when a step fails; the network only when it is needed; power cuts. BASALT_VM_CUTS is how many of them (2)."""
+import http.server
+import json
+import os
+import pathlib
+import random
 import subprocess
+import threading
 
 import vm
 
@@ -13,24 +20,149 @@ ExecStart=/bin/echo this is the real root
 [Install]
 WantedBy=basic.target
 """
-CONFIG = {"ignition": {"version": "3.4.0"},
-          "storage": {"files": [{"path": "/etc/motd", "mode": 0o600, "contents": {"source": "data:,hello"}}]},
-          "systemd": {"units": [{"name": "says.service", "enabled": True, "contents": SAYS}]}}
+SAYS_UNIT = {"name": "says.service", "enabled": True, "contents": SAYS}
+REAL = "this is the real root"
+RESULT = "/etc/.ignition-result.json"
 
 
-def root_disk():
-    disk = vm.Disk("root", "1G")
-    subprocess.run(["mkfs.ext4", "-q", "-L", "root", str(disk.path)], check=True)
+def config(disk, **more):
+    """From nothing: a root and a second filesystem, files on both."""
+    return {"ignition": {"version": "3.4.0"},
+            "storage": {
+                "disks": [{"device": disk, "wipeTable": True, "partitions": [
+                    {"number": 1, "label": "root", "sizeMiB": 700}, {"number": 2, "label": "data"}]}],
+                "filesystems": [
+                    {"device": "/dev/disk/by-partlabel/root", "format": "ext4", "label": "root", "path": "/"},
+                    {"device": "/dev/disk/by-partlabel/data", "format": "xfs", "label": "data", "path": "/srv/data"}],
+                "files": [{"path": "/etc/motd", "mode": 0o600, "contents": {"source": "data:,hello"}},
+                          {"path": "/srv/data/deep/file", "contents": {"source": "data:,on%20the%20second"}}]},
+            "systemd": {"units": [SAYS_UNIT]}, **more}
+
+
+DEVICE = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_system"
+
+
+def check_provisioned(m):
+    assert m.run("stat -c %a /etc/motd; cat /etc/motd") == "600\nhello"
+    assert m.run("mkdir -p /tmp/d && mount -o ro LABEL=data /tmp/d && cat /tmp/d/deep/file; umount /tmp/d") == "on the second"
+    assert m.run("test ! -e /etc/.ignition-files.journal && findmnt -no SOURCE /").strip()
+
+
+def check_message(m, step, *words):
+    """The emergency message names the step; nothing went on, and there is no shell."""
+    m.wait_for("does not start", never=None)
+    m.wait_for("-{80}\n\n", since=m.console.index("does not start"), never=None)
+    text = m.console[m.console.index("does not start"):]
+    assert f"failed step   {step} " in text, text
+    for word in words:
+        assert word in text, (word, text)
+    assert m.run("systemctl is-active initrd-switch-root.target; ps -e -o comm= | grep -c sulogin", check=False).output == \
+        "inactive\n0\n"
+
+
+def test_empty_disk_first_second_and_forged_first_boot():
+    disk = vm.Disk("system", "1500M")
+    with vm.boot([disk], config(DEVICE)) as m:
+        m.wait_for(REAL)
+        check_provisioned(m)
+        first = m.run(f"stat -c '%i %Y' {RESULT} /etc/motd; cat {RESULT}; lsblk -o UUID,PARTUUID")
+        m.run("echo changed > /etc/motd; systemctl poweroff --no-block")
+        assert m.wait_for_end() == "guest-shutdown"
+    asks = f"stat -c '%i %Y' {RESULT}; cat {RESULT}; lsblk -o UUID,PARTUUID; cat /etc/motd"
+    with vm.boot([disk], config(DEVICE), first=False) as m:
+        m.wait_for(REAL)
+        second = m.run(asks)
+        assert m.run("journalctl -q -b -t ignition; systemctl --failed -q --no-legend") == ""
+        m.run("systemctl poweroff --no-block")
+        m.wait_for_end()
+    assert first.splitlines()[0] == second.splitlines()[0] and second.endswith("changed\n")
+    # The boot loader's stamp is there again, by mistake.
+    with vm.boot([disk], config(DEVICE)) as m:
+        m.wait_for(REAL)
+        assert m.run(asks) == second
+        assert "was provisioned before" in m.run("journalctl -q -b -u ignition-guard")
+
+
+def test_failing_steps_are_named():
+    disk = vm.Disk("system", "1500M")
+    with vm.boot([disk], '{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "relative"}]}}') as m:
+        check_message(m, "fetch-offline", "path not absolute")
+    conflict = config(DEVICE)
+    conflict["storage"]["files"].append({"path": "/usr", "contents": {"source": "data:,x"}})
+    with vm.boot([disk], conflict) as m:
+        check_message(m, "files", "/usr")
+        assert m.run("findmnt -no TARGET /sysroot", check=False).status == 1
+
+
+def test_root_that_never_comes():
+    with vm.boot([], {"ignition": {"version": "3.4.0"}}, append="rd.timeout=2 rd.emergency=poweroff") as m:
+        m.wait_for(r"failed step   root-wait (.|\n)*by-label/root \(root=LABEL=root\) did not appear within 2 s", never=None)
+        assert m.wait_for_end() == "guest-shutdown"
+
+
+def boot_disk(files):
+    tree = pathlib.Path(vm.work / "boot-tree")
+    for name, text in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
+    disk = vm.Disk("boot", "64M")
+    subprocess.run(["mkfs.ext4", "-q", "-L", "boot", "-d", str(tree), str(disk.path)], check=True)
     return disk
 
 
-def test_first_and_second_boot():
-    disk = root_disk()
-    with vm.boot([disk], CONFIG) as m:
-        m.wait_for("this is the real root")
-        assert m.run("stat -c %a /etc/motd; cat /etc/motd") == "600\nhello"
-        m.run("systemctl poweroff --no-block")
-        assert m.wait_for_end() == "guest-shutdown"
+def test_metal_config_from_the_boot_partition():
+    unit = {"name": "boot.mount", "enabled": True,
+            "contents": "[Mount]\nWhat=LABEL=boot\nWhere=/boot\nOptions=ro\n[Install]\nWantedBy=basic.target\n"}
+    text = config(DEVICE)
+    text["systemd"]["units"].append(unit)
+    boot = boot_disk({"ignition.firstboot": "", "ignition/config.ign": json.dumps(text),
+                      "loader/entries/a.conf": "title a\noptions quiet ignition.firstboot rw\n"})
+    with vm.boot([vm.Disk("system", "1500M"), boot], platform="metal") as m:
+        m.wait_for(REAL)
+        check_provisioned(m)
+        assert m.run("systemctl is-active ignition-firstboot-complete.service") == "active\n"
+        assert m.run("findmnt -no OPTIONS /boot").startswith("ro")
+        assert m.run("cd /boot; find . -type f | sort; cat loader/entries/a.conf") == \
+            "./loader/entries/a.conf\ntitle a\noptions quiet rw\n"
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(config(DEVICE)).encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_network_when_the_config_needs_it():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    parent = {"ignition": {"version": "3.4.0", "config": {"merge": [{"source": f"http://10.0.2.2:{server.server_port}/"}]}}}
+    with vm.boot([vm.Disk("system", "1500M")], parent, network=True) as m:
+        m.wait_for(REAL)
+        check_provisioned(m)
+    server.shutdown()
+
+
+def test_power_cuts():
+    seed = int(os.environ.get("BASALT_VM_SEED") or random.randrange(1 << 32))
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    # The units after which the power goes; then a little later, anywhere in what follows.
+    units = ["ignition-kargs", "ignition-disks", "ignition-mount", "ignition-files"]
+    for _ in range(int(os.environ.get("BASALT_VM_CUTS", 2))):
+        disk = vm.Disk("system", "1500M", format="qcow2")
+        unit, pause = chance.choice(units), chance.uniform(0, 3)
+        print(f"cut {pause:.2f} s after {unit}")
+        with vm.boot([disk], config(DEVICE)) as m:
+            m.run(f"until systemctl is-active -q {unit}.service; do sleep 0.1; done; sleep {pause:.2f}", check=False)
+            m.cut()
+        with vm.boot([disk], config(DEVICE)) as m:
+            m.wait_for(REAL)
+            check_provisioned(m)
+            assert not m.run("systemctl --failed -q --no-legend")
 
 
 if __name__ == "__main__":

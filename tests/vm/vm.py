@@ -14,12 +14,14 @@
 
 README.md has the rest. Nothing here is timed; every wait ends at a deadline that only a broken machine reaches."""
 import collections
+import ctypes
 import fcntl
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -96,7 +98,8 @@ class Machine:
         if state:
             command += ["-incoming", f"exec:cat '{state}'"]
         self.stderr = open(self.directory / "stderr", "w+b")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr,
+                                        preexec_fn=die_with_parent)
         threading.Thread(target=self.read_console, daemon=True).start()
         try:
             self.start(state, disks)
@@ -124,7 +127,7 @@ class Machine:
         tpm.mkdir()
         self.tpm = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={tpm}", "--ctrl",
                                      f"type=unixio,path={tpm}/socket"], stdout=subprocess.DEVNULL,
-                                    stderr=subprocess.DEVNULL)
+                                    stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
         deadline = time.monotonic() + PATIENCE
         while not (tpm / "socket").exists():
             if self.tpm.poll() is not None or time.monotonic() > deadline:
@@ -161,8 +164,10 @@ class Machine:
     # ---- the console ----
 
     def read_console(self):
+        log = open(self.directory / "console", "wb", buffering=0)
         while True:
             data = os.read(self.process.stdout.fileno(), 65536)
+            log.write(data)
             with self.changed:
                 self.console += data.decode(errors="replace").replace("\r", "")
                 self.ended = not data
@@ -170,14 +175,16 @@ class Machine:
             if not data:
                 return
 
-    def wait_for(self, pattern, since=0):
-        """The match of a pattern on the console, at or after this place of it."""
+    def wait_for(self, pattern, since=0, never="does not start|Kernel panic"):
+        """The match of a pattern on the console, at or after this place of it; what comes `never` is a failure."""
         deadline = time.monotonic() + PATIENCE
         with self.changed:
             while True:
                 found = re.search(pattern, self.console[since:])
                 if found:
                     return found
+                if never and re.search(never, self.console[since:]):
+                    raise Failed(f"{never!r} came before {pattern!r}")
                 if self.ended:
                     raise Failed(f"the machine ended before {pattern!r}")
                 if not self.changed.wait(deadline - time.monotonic()):
@@ -308,6 +315,10 @@ class Machine:
         self.cut()
 
 
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def stripped(program):
     to = work / f"{program.name}.stripped"
     subprocess.run(["strip", "-o", str(to), str(program)], check=True)
@@ -323,7 +334,7 @@ def require(*programs):
 
 
 def saved(name, initrd, *, append="", memory=1024, tpm=False):
-    """A state in which the agent waits, made when it is missing."""
+    """A state in which the agent waits, and the boot where it is to be held; made when it is missing."""
     version = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE).stdout
     seen = (version, initrd.name, CMDLINE, append, HARDWARE, memory, tpm)
     path = initramfs.cache() / f"vm-state-{name}-{initramfs.digest(*seen)}"
@@ -332,6 +343,8 @@ def saved(name, initrd, *, append="", memory=1024, tpm=False):
         if not path.exists():
             part = path.with_suffix(".part")
             with Machine(kernel=initramfs.base() / "vmlinuz", initrd=initrd, append=append, memory=memory, tpm=tpm) as m:
+                if "basalt.vm.hold" in append:
+                    m.run("until [ -p /run/basalt-vm-hold ]; do sleep 0.1; done")
                 m.run("udevadm settle")
                 m.save(part)
             os.rename(part, path)
@@ -366,22 +379,23 @@ def install_product(root):
     shutil.copy(top / "system/firstboot-complete", root / "usr/lib/basalt-ignition")
 
 
-def boot(disks, config=None, *, first=True, network=False, append="", root="LABEL=root"):
+def boot(disks, config=None, *, first=True, network=False, append="", root="LABEL=root", platform="qemu"):
     """A machine on its way through the product's initramfs into `root`, which gets a small system when it is empty. The
     config comes from the firmware. First boots go on from a saved state, unless `append` makes them special."""
     require(QEMU, "unshare")
     modules = "basalt-ignition-network systemd-networkd" if network else "basalt-ignition"
     initrd = initramfs.build("boot", f"{initramfs.LEAN} {initramfs.STORAGE} {modules} basalt-vm", install=install_product)
-    words = f"root={root} systemd.unit=basic.target basalt.vm.populate"
+    words = f"root={root} systemd.unit=basic.target basalt.vm.populate systemd.show_status=error"
     if first:
-        words += " ignition.firstboot ignition.platform.id=qemu"
+        words += f" ignition.firstboot ignition.platform.id={platform}"
     options = {"kernel": initramfs.base() / "vmlinuz", "initrd": initrd,
                "fw_cfg": json.dumps(config) if isinstance(config, dict) else config}
-    if not first or append:
+    if not first or network or append or platform != "qemu":
         return Machine(append=f"{words} {append}", disks=disks, **options)
     words += " basalt.vm.hold"
     m = Machine(append=words, disks=disks, state=saved("hold", initrd, append=words), **options)
-    m.run("echo > /run/basalt-vm-hold")
+    # The saved kernel knows the firmware's files of the machine that was saved.
+    m.run("modprobe -r qemu_fw_cfg; modprobe qemu_fw_cfg; echo > /run/basalt-vm-hold")
     return m
 
 
@@ -393,6 +407,7 @@ def report(e):
 
 def main():
     """Runs the functions test_* of the program, or those that its arguments name."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     functions = {k: v for k, v in vars(sys.modules["__main__"]).items() if k.startswith("test_")}
     failed = 0
     try:

@@ -146,6 +146,24 @@ class Filesystems(loop.DisksTest):
         self.assertEqual(self.probe(device)["TYPE"], "ext4")
         self.assertEqual(len(loop.output("wipefs", "--noheadings", device).splitlines()), 1)
 
+    def test_a_pool_of_zfs(self):
+        """Found, though libblkid is not asked for pools where no label looks like one."""
+        device = self.loop()
+        size, label = 320 * loop.MIB, 256 << 10
+        settings = bytes([1, 1, 0, 0]) + struct.pack(">6I", 0, 1, 36, 32, 7, 0)[:20] + b"version\0"
+        with open(device, "r+b") as f:
+            for at in (0, label, size - 2 * label, size - label):
+                f.seek(at + (16 << 10))
+                f.write(settings)
+                for n in range(8):
+                    f.seek(at + (128 << 10) + n * 1024)
+                    f.write(struct.pack("<QQ", 0x00bab10c, 5000))
+        self.assertEqual(self.probe(device)["TYPE"], "zfs_member")
+        said = self.stage({"device": device, "format": "ext4"}, code=1)
+        self.assertIn("zfs_member", said)
+        self.stage({"device": device, "format": "ext4", "wipeFilesystem": True})
+        self.assertEqual(self.probe(device)["TYPE"], "ext4")
+
     def test_in_use(self):
         device = self.loop()
         loop.output("mkfs.ext4", "-q", device)

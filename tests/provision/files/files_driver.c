@@ -114,7 +114,7 @@ static int plan_show(const StageContext *c, Arena *arena, Error *e)
 {
     _cleanup_report_ Report report = REPORT_INIT(arena);
     _cleanup_buf_ Buf out = BUF_INIT;
-    int r = stage_files_plan(c, &out, &report, e);
+    int r = stage_files_plan(c, NULL, &out, &report, e);
     report_write(&report, REPORT_TEXT, &out);
     fputs(out.data ? out.data : "", stdout);
     return r < 0 ? r : report.errors ? error_set(e, EINVAL, "%zu conflicts", report.errors) : 0;

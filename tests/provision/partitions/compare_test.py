@@ -26,7 +26,7 @@ seeds = [int(a) for a in sys.argv[3:]] or range(CASES)
 
 def run(*command, ok=True, **more):
     p = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                       errors="replace", env={**os.environ, "LD_PRELOAD": nosleep if command[0] == "sgdisk" else ""},
+                       errors="replace", env={**os.environ, "LD_PRELOAD": nosleep if command[0] in ("sgdisk", "sfdisk") else ""},
                        check=False, **more)
     if ok and p.returncode:
         raise RuntimeError(f"{command}: {p.stdout}")

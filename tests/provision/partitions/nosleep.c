@@ -1,5 +1,11 @@
-/* Preloaded into sgdisk, which sleeps for a second after each writing. */
+/* Preloaded into sgdisk, which after each writing flushes every disk of the machine and sleeps for a second. */
+void sync(void);
 unsigned sleep(unsigned seconds);
+
+void sync(void)
+{
+}
+
 unsigned sleep(unsigned seconds)
 {
     (void)seconds;
