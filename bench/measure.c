@@ -1,7 +1,8 @@
 /* bench-measure RESULT COMMAND…: runs the command with its output thrown away and writes to the file RESULT
  * what the kernel says of it: CPU time of user and system, time passed (all in µs), peak memory (KiB), wait
- * status. A program of its own because a process counts the memory of the one that it was forked from:
- * measured below an interpreter, a small program would look as big as that. */
+ * status, and the CPU time without that of the programs that it ran (µs). A program of its own because a
+ * process counts the memory of the one that it was forked from: measured below an interpreter, a small
+ * program would look as big as that. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,16 @@ static int64_t now_us(void)
 static int64_t timeval_us(struct timeval t)
 {
     return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
+}
+
+/* Of a process that has ended and was not waited for yet: its threads', not its children's. */
+static int64_t own_cpu_us(pid_t pid)
+{
+    struct timespec t;
+    clockid_t clock;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
+        return -1;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static void command_run(char **argv)
@@ -45,17 +56,22 @@ int main(int argc, char **argv)
     pid_t child = fork();
     if (child == 0)
         command_run(argv + 2);
-    if (child < 0 || wait4(child, &status, 0, &used) < 0) {
+    siginfo_t info;
+    if (child < 0 || waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) < 0) {
         perror("bench-measure");
         return 1;
     }
-    int64_t wall = now_us() - start;
+    int64_t wall = now_us() - start, own = own_cpu_us(child);
+    if (wait4(child, &status, 0, &used) < 0) {
+        perror("bench-measure");
+        return 1;
+    }
     FILE *f = fopen(argv[1], "we");
     if (!f) {
         perror(argv[1]);
         return 1;
     }
-    fprintf(f, "%lld %lld %lld %ld %d\n", (long long)timeval_us(used.ru_utime),
-            (long long)timeval_us(used.ru_stime), (long long)wall, used.ru_maxrss, status);
+    fprintf(f, "%lld %lld %lld %ld %d %lld\n", (long long)timeval_us(used.ru_utime),
+            (long long)timeval_us(used.ru_stime), (long long)wall, used.ru_maxrss, status, (long long)own);
     return fclose(f) == 0 ? 0 : 1;
 }

@@ -14,6 +14,7 @@ class Sample:
     cpu_ms: float
     wall_ms: float
     peak_mib: float
+    own_ms: float  # CPU time without that of the programs that it ran
 
 
 @dataclasses.dataclass
@@ -30,10 +31,10 @@ def side_run(side, scratch: pathlib.Path):
     result = scratch / "result"
     argv = [str(a) for a in side.argv]
     subprocess.run([MEASURE, result, *argv], env=side.env, check=True)
-    user, system, wall, peak, status = (int(v) for v in result.read_text().split())
+    user, system, wall, peak, status, own = (int(v) for v in result.read_text().split())
     if status != 0:
         sys.exit(f"bench: failed (wait status {status}): {shlex.join(argv)}")
-    return Sample((user + system) / 1000, wall / 1000, peak / 1024)
+    return Sample((user + system) / 1000, wall / 1000, peak / 1024, own / 1000)
 
 
 def sides_compare(sides, runs, scratch):

@@ -12,14 +12,30 @@ typedef struct Writer {
 
 static Node *write_object(const Writer *w, const IgnType *type, const void *object);
 
+/* Who reads the tree can then still say where a thing was written. */
+static void keep_position(Node *to, const Node *from)
+{
+    if (!from || to->line > 0)
+        return;
+    to->source = from->source;
+    to->line = from->line;
+    to->column = from->column;
+}
+
 static Node *write_list(const Writer *w, const IgnType *type, const IgnList *list)
 {
     if (list->n == 0)
         return NULL;
     Node *array = node_new(w->arena, NODE_ARRAY);
-    for (size_t i = 0; i < list->n; i++)
-        node_append(array, type ? write_object(w, type, (char *)list->items + i * type->size)
-                                : node_new_string(w->arena, IGN_STRING_AT(*list, i)));
+    bool whole = list->node && list->node->kind == NODE_ARRAY && list->node->n == list->n;
+    const Node *from = whole ? list->node->first : NULL;
+    for (size_t i = 0; i < list->n; i++) {
+        Node *entry = type ? write_object(w, type, (char *)list->items + i * type->size)
+                           : node_new_string(w->arena, IGN_STRING_AT(*list, i));
+        keep_position(entry, from);
+        node_append(array, entry);
+        from = from ? from->next : NULL;
+    }
     return array;
 }
 
@@ -55,10 +71,14 @@ static Node *write_field(const Writer *w, const IgnField *f, const void *at)
 static Node *write_object(const Writer *w, const IgnType *type, const void *object)
 {
     Node *n = node_new(w->arena, NODE_OBJECT);
+    const Node *from = *(const Node *const *)object;
+    keep_position(n, from);
     for (const IgnField *f = type->fields; f->name; f++) {
         Node *value = ign_field_in(f, w->version) ? write_field(w, f, ign_field_at(object, f)) : NULL;
-        if (value)
-            node_set(w->arena, n, f->name, value);
+        if (!value)
+            continue;
+        keep_position(value, node_get(from, f->name));
+        node_set(w->arena, n, f->name, value);
     }
     return n;
 }

@@ -422,7 +422,8 @@ static int run(Transfer *t, HttpResponse *ret, Error *e)
     for (unsigned attempt = 1;; attempt++) {
         long status = 0;
         Error why = ERROR_INIT;
-        Outcome outcome = try_once(t, &status, &why);
+        int r = t->request->prepare ? t->request->prepare(t->request->context, &why) : 0;
+        Outcome outcome = r < 0 ? OUTCOME_FAILED : try_once(t, &status, &why);
         if (outcome == OUTCOME_DONE) {
             if (ret)
                 *ret = (HttpResponse){.status = status, .length = t->received, .attempts = attempt};

@@ -44,6 +44,8 @@ typedef struct HttpRequest {
     uint64_t max;               /* of the body; 0: no limit */
     int (*sink)(void *context, const void *data, size_t n); /* < 0 ends the work with that code */
     int (*restart)(void *context); /* the body starts anew after a break; NULL: such a break is final */
+    /* Before each try: the headers' values may be made anew. NULL allowed. */
+    int (*prepare)(void *context, Error *e);
     void (*header)(void *context, const char *line,
                    size_t n); /* each line of an answer's head; NULL allowed */
     void *context;

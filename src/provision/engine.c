@@ -14,6 +14,7 @@
 #include "ignition/parse.h"
 #include "ignition/validate.h"
 #include "provision/config_chain.h"
+#include "provision/config_positions.h"
 #include "provision/config_text.h"
 #include "provision/system_config.h"
 
@@ -113,9 +114,12 @@ static int cache_write(const Engine *g, const IgnConfig *config, Error *e)
     _cleanup_(buf_done_secret)
     Buf text = BUF_INIT;
     const char *path = g->options->config_cache;
+    const Node *tree = ign_config_to_node(g->arena, config);
     int r = parent_make(path, 0755);
 
-    json_write(ign_config_to_node(g->arena, config), JSON_COMPACT, &text);
+    json_write(tree, JSON_COMPACT, &text);
+    if (r >= 0)
+        r = config_positions_write(path, tree, text.len, NULL);
     if (r >= 0)
         r = file_write_at(AT_FDCWD, path, text.data, text.len, FILE_WRITE(.mode = 0640, .sync = true));
     if (r < 0)
@@ -179,6 +183,8 @@ static int config_from_cache(Engine *g, IgnConfig **ret, Error *e)
     r = config_text_read(g->arena, g->options->config_cache, &text, ret, e);
     if (r < 0)
         return error_wrap(e, r, "failed to parse cached config");
+    if ((*ret)->node)
+        config_positions_read(g->arena, g->options->config_cache, text.len, (*ret)->node);
     return fetcher_configure(g->fetcher, &(*ret)->ignition, e);
 }
 
@@ -231,6 +237,7 @@ int engine_run(const EngineOptions *o, State *state, Error *e)
     if (r < 0)
         return r;
     g.fetcher = fetcher;
+    fetcher_set_platform(fetcher, o->platform->id);
     r = system_config_base(g.arena, o->platform->id, &base, e);
     if (r < 0)
         return error_wrap(e, r, "failed to acquire system base config");

@@ -44,7 +44,7 @@ static const FactsDevice *find_marked(const FactsList *l, const char *name)
 
 /* "/dev/vda" and 3 are "/dev/vda3", "/dev/nvme0n1" and 3 are "/dev/nvme0n1p3", "…/by-id/x" are
  * "…/by-id/x-part3". */
-static const char *partition_name(Arena *a, const char *disk, unsigned number)
+const char *facts_partition_name(Arena *a, const char *disk, unsigned number)
 {
     size_t n = strlen(disk);
 
@@ -79,7 +79,7 @@ static bool find_partition(const FactsList *l, Arena *a, const char *name, Devic
             const Partition *p = &d->table.partitions[k];
             if (!is_meant(&l->devices[i], p, name))
                 continue;
-            const char *own = partition_name(a, d->path, p->number);
+            const char *own = facts_partition_name(a, d->path, p->number);
             const FactsDevice *found = find_named(l, own);
             *ret = found ? found->facts
                          : (DeviceFacts){

@@ -20,3 +20,6 @@ typedef struct FactsList {
  * links for: /dev/disk/by-label, by-uuid, by-partlabel, by-partuuid, and the partitions of a table that have
  * no entry of their own. What nothing in the list stands for does not exist. */
 Inspector facts_list_inspector(const FactsList *list);
+/* "/dev/vda" and 3 are "/dev/vda3", "/dev/nvme0n1" and 3 are "/dev/nvme0n1p3", "…/by-id/x" are
+ * "…/by-id/x-part3". */
+const char *facts_partition_name(Arena *a, const char *disk, unsigned number);

@@ -11,6 +11,8 @@ int fetcher_new(Fetcher **ret, Error *e);
 void fetcher_free(Fetcher *f);
 DEFINE_CLEANUP(Fetcher *, fetcher_free);
 
+/* Where the machine is: a cloud gives it credentials for its own stores. Not asked: anonymous. */
+void fetcher_set_platform(Fetcher *f, const char *platform);
 /* Then whatever needs a network is refused with -ENETDOWN ("resource requires networking"). */
 void fetcher_set_offline(Fetcher *f, bool offline);
 bool fetcher_offline(const Fetcher *f);

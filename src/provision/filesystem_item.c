@@ -1,9 +1,9 @@
-/* A filesystem as an item of the disks stage. In order: the device is opened for its own alone (nobody may
- * have it mounted), all signatures on it are overwritten and that is waited for, the format's program runs,
- * what it wrote is waited for, and the mark of an unfinished one is taken away (filesystem_mark.h). A power
- * cut before the last step leaves nothing, or something marked, and the next run makes it again. The program
- * is given the device's node, not an alias: nothing renames the node of a device that is there, and whatever
- * made it appear is over; Ignition's aliases protect against links that udev takes away. */
+/* A filesystem as an item of the disks stage. In order: all signatures that are on the device are overwritten
+ * and that is waited for (it is opened for its own alone: nobody may have it mounted), the format's program
+ * runs, what it wrote is waited for, and the mark of an unfinished one is taken away (filesystem_mark.h). A
+ * power cut before the last step leaves nothing, or something marked, and the next run makes it again. The
+ * program is given the device's node, not an alias: nothing renames the node of a device that is there, and
+ * whatever made it appear is over; Ignition's aliases protect against links that udev takes away. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -77,13 +77,27 @@ static void filesystem_plan(const StorageContext *c _unused_, StorageItem *item)
 
 /* ---- making it real ---- */
 
+/* A program that another thread starts meanwhile would have the device open too, until it is itself; then the
+ * format's program could not open it. */
+static void device_close(int *fd)
+{
+    if (*fd < 0)
+        return;
+    close(*fd);
+    process_release();
+}
+#define _cleanup_device_ _cleanup_(device_close)
+
 static int device_open(const char *device, Error *e)
 {
+    process_hold();
     int fd = open(device, O_RDWR | O_EXCL | O_CLOEXEC | O_NONBLOCK);
     if (fd >= 0)
         return fd;
-    return errno == EBUSY ? error_set(e, EBUSY, "%s is in use", device)
-                          : error_errno(e, -errno, "opening %s", device);
+    int code = errno;
+    process_release();
+    return code == EBUSY ? error_set(e, EBUSY, "%s is in use", device)
+                         : error_errno(e, -code, "opening %s", device);
 }
 
 static int signatures_wipe(StorageContext *c, const char *device, Error *e)
@@ -91,7 +105,7 @@ static int signatures_wipe(StorageContext *c, const char *device, Error *e)
     int r = storage_step(c, "wipe signatures of %s", device);
     if (r < 0)
         return error_errno(e, r, "interrupted");
-    _cleanup_close_ int fd = device_open(device, e);
+    _cleanup_device_ int fd = device_open(device, e);
     if (fd < 0)
         return fd;
     r = superblock_wipe(fd, e);
@@ -118,7 +132,7 @@ static int program_run(const StorageItem *item, const FilesystemPlan *p, const c
 
 static int device_sync(const char *device, Error *e)
 {
-    _cleanup_close_ int fd = device_open(device, e);
+    _cleanup_device_ int fd = device_open(device, e);
     if (fd < 0)
         return fd;
     return fsync(fd) < 0 ? error_errno(e, -errno, "writing %s", device) : 0;
@@ -129,7 +143,7 @@ static int mark_replace(StorageContext *c, const FilesystemPlan *p, const char *
     int r = storage_step(c, "name the filesystem on %s", device);
     if (r < 0)
         return error_errno(e, r, "interrupted");
-    _cleanup_close_ int fd = device_open(device, e);
+    _cleanup_device_ int fd = device_open(device, e);
     if (fd < 0)
         return fd;
     return p->mark->finish(fd, p->mark->in_uuid ? p->volume_id : p->label, e);
@@ -143,7 +157,7 @@ static int filesystem_apply(StorageContext *c, StorageItem *item, Error *e)
 
     if (item->facts[0].superblock.ambivalent)
         log_warning("%s: several signatures that contradict each other were found on it", device);
-    int r = signatures_wipe(c, device, e);
+    int r = item->facts[0].superblock.clean ? 0 : signatures_wipe(c, device, e);
     if (r < 0 || p->action == FILESYSTEM_WIPE)
         return r < 0 ? r : device_retrigger(device, e);
     log_info("creating %s%s on %s", f->format, strcmp(f->format, "swap") == 0 ? "" : " filesystem", device);
@@ -163,7 +177,7 @@ const StorageKind storage_filesystem = {
     .section = "storage.filesystems",
     .objects = filesystem_objects,
     .object_size = sizeof(IgnFilesystem),
-    .look = LOOK_TABLE | LOOK_SUPERBLOCK | LOOK_HOLDERS,
+    .look = LOOK_SUPERBLOCK | LOOK_HOLDERS,
     .describe = filesystem_describe,
     .plan = filesystem_plan,
     .apply = filesystem_apply,

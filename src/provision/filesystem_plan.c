@@ -166,9 +166,8 @@ void filesystem_plan_make(Arena *a, const IgnFilesystem *f, const DeviceFacts *d
         return;
     }
     if (d->exists && s->type) {
-        const FilesystemMark *mark = filesystem_mark_find(s->type);
         p.found = what_is(a, s->type, s->label, s->uuid);
-        p.unfinished = mark && filesystem_mark_is_on(mark, s);
+        p.unfinished = s->unfinished;
     }
     const bool wipe = opt_bool(f->wipe_filesystem, false), something = p.found && !p.unfinished;
     const char *differs = something || !row->program ? difference(a, f, s) : "format";
@@ -187,7 +186,7 @@ void filesystem_plan_make(Arena *a, const IgnFilesystem *f, const DeviceFacts *d
         p.action = FILESYSTEM_MAKE;
         plan_program(a, f, row, &p);
     } else {
-        p.action = p.found || d->table.kind != TABLE_NONE ? FILESYSTEM_WIPE : FILESYSTEM_KEEP;
+        p.action = !d->exists || s->clean ? FILESYSTEM_KEEP : FILESYSTEM_WIPE;
     }
     if (p.action == FILESYSTEM_MAKE || p.action == FILESYSTEM_WIPE)
         check_change(a, f, d, &p);

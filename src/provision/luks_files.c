@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "base/process.h"
+#include "system/luks_device.h"
+#include "system/luks_header.h"
 
 #define KEY_DIR  "/etc/luks"
 #define ZKEY_DIR "/etc/zkey/repository"
@@ -137,6 +139,20 @@ int luks_files_plan(FilesPlan *p, const IgnStorage *storage, const State *state,
         r = zkey_add(p, l, state, probe, report, e);
         if (r < 0)
             return r;
+    }
+    return 0;
+}
+
+int luks_files_finish(const IgnStorage *storage, Error *e)
+{
+    IGN_EACH (const IgnLuks, l, storage->luks) {
+        _cleanup_arena_ Arena *a = arena_new();
+        LuksFacts f;
+        int r = luks_header_look(a, l->device, &f, e);
+        if (r >= 0 && f.version == 2 && f.subsystem && strcmp(f.subsystem, LUKS_UNFINISHED) == 0)
+            r = luks_device_set_subsystem(l->device, NULL, e);
+        if (r < 0)
+            return error_wrap(e, r, "encrypted volume '%s'", l->name);
     }
     return 0;
 }

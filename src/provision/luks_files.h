@@ -10,3 +10,7 @@ int luks_uuid(Arena *a, const char *device, const char **ret, Error *e);
 
 int luks_files_plan(FilesPlan *p, const IgnStorage *storage, const State *state, LuksUuid uuid,
                     const FilesProbe *probe, Report *r, Error *e);
+/* Once the keys are in the root: containers whose key was made by the disks stage are finished, which their
+ * headers say from now on; before, a run that finds them makes them again. */
+typedef int (*LuksFinish)(const IgnStorage *storage, Error *e);
+int luks_files_finish(const IgnStorage *storage, Error *e);

@@ -2,7 +2,7 @@
  * generated key taken away again; open; mark taken away. A run that is interrupted before the mark is gone
  * left a container that the next run makes again: perhaps nobody has its key. A generated key that stays
  * lives in memory until the files stage has written it, so such a container stays marked until then
- * (storage_luks_finish). The interrupted run may have left the mapping open within the same boot; it is
+ * (luks_files_finish). The interrupted run may have left the mapping open within the same boot; it is
  * closed first. */
 #include "provision/luks_item.h"
 
@@ -17,7 +17,6 @@
 #include "provision/clevis.h"
 #include "provision/luks_plan.h"
 #include "system/luks_device.h"
-#include "system/luks_header.h"
 
 enum { GENERATED_BYTES = 4096 };
 
@@ -198,18 +197,4 @@ void storage_luks_prepare(StorageContext *c, Report *report)
             report_add(report, SEVERITY_ERROR, path, l->clevis.node ? l->clevis.node : l->node,
                        "encrypted volume '%s': %s", l->name, e.text);
     }
-}
-
-int storage_luks_finish(const IgnStorage *storage, Error *e)
-{
-    IGN_EACH (const IgnLuks, l, storage->luks) {
-        _cleanup_arena_ Arena *a = arena_new();
-        LuksFacts f;
-        int r = luks_header_look(a, l->device, &f, e);
-        if (r >= 0 && f.version == 2 && f.subsystem && strcmp(f.subsystem, LUKS_UNFINISHED) == 0)
-            r = luks_device_set_subsystem(l->device, NULL, e);
-        if (r < 0)
-            return error_wrap(e, r, "encrypted volume '%s'", l->name);
-    }
-    return 0;
 }

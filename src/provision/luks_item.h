@@ -6,5 +6,3 @@
  * is there; what is missing is a finding, all of them at once. May wait for a network. Nothing when
  * c->offline. */
 void storage_luks_prepare(StorageContext *c, Report *report);
-/* The files stage's end: containers whose key was made here are finished now that it is in the root. */
-int storage_luks_finish(const IgnStorage *storage, Error *e);

@@ -18,6 +18,9 @@ static const struct {
     {"ignition-validate", "validate", program_validate},
     {"ignition-apply", "apply", program_apply},
     {"ignition-rmcfg", "rmcfg", program_rmcfg},
+    {"ignition-transposefs", "transposefs", program_transposefs},
+    {"basalt-ignition-plan", "plan", program_plan},
+    {"basalt-ignition-inspect", "inspect", program_inspect},
 };
 
 int program_usage(const ProgramUsage *u, const Error *e, int code)
@@ -80,7 +83,9 @@ static int run(int argc, char **argv)
             return programs[i].run(argc - 1, argv + 1);
     if (argc > 1 && argv[1][0] != '-') {
         fprintf(stderr,
-                "%s: unknown part '%s'; there are validate, apply and rmcfg, and -stage for provisioning\n",
+                "%s: unknown part '%s'; there are validate, plan, inspect, apply, rmcfg and transposefs, and "
+                "-stage for "
+                "provisioning\n",
                 name, argv[1]);
         return 2;
     }

@@ -69,6 +69,47 @@ const char *mount_point_text(Arena *a, const char *root_path, const char *path)
     return arena_printf(a, "%.*s%s", (int)n, root_path, path);
 }
 
+int mount_point_refuse(const char *path, int dir, const char *name, const char *upto, Error *e)
+{
+    char target[4096];
+    ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
+
+    if (n < 0)
+        return error_set(e, ENOTDIR, "mount point '%s': '%s' is no directory", path, upto);
+    target[n] = '\0';
+    return error_set(
+        e, ELOOP,
+        "mount point '%s': '%s' is a link to '%s'; mount points are real directories all the way, so give "
+        "the path that the link leads to",
+        path, upto, target);
+}
+
+int mount_point_check(Arena *a, int root, const char *path, const char **ret_missing, Error *e)
+{
+    _cleanup_close_ int dir = openat(root, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_buf_ Buf upto = BUF_INIT;
+
+    *ret_missing = NULL;
+    for (const char *s = path + strspn(path, "/"); dir >= 0 && *s;) {
+        size_t n = strcspn(s, "/"), at = upto.len + 1;
+        buf_add_char(&upto, '/');
+        buf_add(&upto, s, n);
+        int next = openat(dir, upto.data + at, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0 && errno == ENOENT) {
+            *ret_missing = arena_strdup(a, upto.data);
+            return 0;
+        }
+        if (next < 0 && (errno == ENOTDIR || errno == ELOOP))
+            return mount_point_refuse(path, dir, upto.data + at, upto.data, e);
+        if (next < 0)
+            return error_errno(e, -errno, "mount point '%s': opening '%s'", path, upto.data);
+        close(dir);
+        dir = next;
+        s += n + strspn(s + n, "/");
+    }
+    return 0;
+}
+
 static const char *users_of(Arena *a, const char *path)
 {
     _cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);

@@ -308,9 +308,32 @@ static Space free_space(const Planner *p)
     return s;
 }
 
+static bool is_set(const char *s)
+{
+    return s && *s;
+}
+
 static uint64_t place_of(const OptSectors *declared, uint64_t otherwise)
 {
     return declared->set ? declared->value : otherwise;
+}
+
+static bool names_match(const IgnPartition *d, const Partition *x)
+{
+    return (!is_set(d->guid) || strcasecmp(d->guid, x->guid) == 0) &&
+           (!is_set(d->type_guid) || strcasecmp(d->type_guid, x->type_guid) == 0) &&
+           (!d->label || strcmp(d->label, x->label) == 0);
+}
+
+/* Where it may be wiped: is it in all that is declared as it should be? Then it stays where it is. A start or
+ * a size of 0 is an answer only once everything has been placed. */
+static bool stays(const Want *w)
+{
+    const Partition *x = w->present;
+    bool anew = (w->declared_start.set && w->declared_start.value == 0) ||
+                (w->declared_size.set && w->declared_size.value == 0);
+    return !anew && place_of(&w->declared_start, x->start) == x->start &&
+           place_of(&w->declared_size, x->size) == x->size && names_match(w->declared, x);
 }
 
 static void place_wants(Planner *p)
@@ -319,7 +342,7 @@ static void place_wants(Planner *p)
 
     for (size_t i = 0; i < p->n; i++) {
         Want *w = &p->wants[i];
-        const Partition *as_is = w->wipe ? NULL : w->present;
+        const Partition *as_is = w->present && (!w->wipe || stays(w)) ? w->present : NULL;
         w->misplaced = NULL;
         if (!w->exist)
             continue;
@@ -333,11 +356,6 @@ static void place_wants(Planner *p)
 }
 
 /* ---- 4. the matrix ---- */
-
-static bool is_set(const char *s)
-{
-    return s && *s;
-}
 
 /* What of it is not as declared, its size aside; "" when nothing. */
 static const char *mismatch(Planner *p, const Want *w)
@@ -599,6 +617,19 @@ static void tell_want(Planner *p, const Want *w)
 
 /* ---- 5. who is in the way ---- */
 
+static void check_partitions(Planner *p)
+{
+    const DeviceFacts *f = p->facts;
+
+    for (size_t i = 0; i < p->n; i++) {
+        const Want *w = &p->wants[i];
+        const DeviceHolder *h = device_holder_of(f, w->number);
+        if (h && w->decision != KEEP && w->decision != NOTHING)
+            refuse(p, w, NULL, "partition %u of %s is in use and cannot be changed: %s", w->number, f->path,
+                   device_holder_text(p->item->arena, h));
+    }
+}
+
 static void check_holders(Planner *p)
 {
     const DeviceFacts *f = p->facts;
@@ -620,13 +651,7 @@ static void check_holders(Planner *p)
                                f->path, f->holders[i].partition, device_holder_text(a, &f->holders[i]));
         return;
     }
-    for (size_t i = 0; i < p->n; i++) {
-        const Want *w = &p->wants[i];
-        const DeviceHolder *h = device_holder_of(f, w->number);
-        if (h && w->decision != KEEP && w->decision != NOTHING)
-            refuse(p, w, NULL, "partition %u of %s is in use and cannot be changed: %s", w->number, f->path,
-                   device_holder_text(a, h));
-    }
+    check_partitions(p);
 }
 
 /* ---- all of it ---- */
@@ -720,8 +745,12 @@ PartitionPlan *partition_plan_make(StorageItem *item, const PartitionPlanOptions
         return p.plan;
     }
     choose_base(&p);
-    if (!read_wants(&p) || base_refused(&p) || !decide_all(&p))
+    if (!read_wants(&p) || base_refused(&p))
         return p.plan;
+    if (!decide_all(&p)) {
+        check_partitions(&p); /* all that is in the way is told at once */
+        return p.plan;
+    }
     finish_plan(&p);
     if (p.base.kind == TABLE_OTHER && p.plan->write) {
         storage_refuse(

@@ -1,6 +1,6 @@
-/* Text: findings first, then a block for each stage that has something to do, one line a change, then the summary.
- * What destroys data is marked in front and named again at the end, where it is not scrolled away. JSON has the same
- * content and a version number. */
+/* Text: findings first, then a block for each stage that has something to do, one line a change, then the
+ * summary. What destroys data is marked in front and named again at the end, where it is not scrolled away.
+ * JSON has the same content and a version number. */
 #include "provision/plan.h"
 
 #include <stdlib.h>
@@ -139,21 +139,12 @@ static void write_counts(const Counts *c, Buf *out)
         buf_add_str(out, ".\n");
 }
 
-static void write_summary(const Plan *p, Buf *out)
+static void write_destroyed(const Plan *p, const Counts *c, Buf *out)
 {
-    const Counts c = counts_of(p);
     size_t told = 0;
 
-    buf_add_char(out, '\n');
-    for (size_t i = 0; i < p->notes.n; i++)
-        buf_addf(out, "Note: %s.\n", p->notes.items[i]);
-    write_counts(&c, out);
-    if (p->report.errors > 0) {
-        buf_addf(out, "%zu refused: nothing would be done. Mend the config and plan again.\n", p->report.errors);
-        return;
-    }
-    if (c.destroyed == 0) {
-        buf_add_str(out, "Nothing is destroyed.\n");
+    if (c->destroyed == 0) {
+        buf_add_str(out, p->blank ? "Nothing that was looked at is destroyed.\n" : "Nothing is destroyed.\n");
         return;
     }
     buf_add_str(out, "DESTROYS DATA: ");
@@ -162,6 +153,24 @@ static void write_summary(const Plan *p, Buf *out)
             if (p->stages[s].lines[i].destroys)
                 buf_addf(out, "%s%s", told++ > 0 ? ", " : "", p->stages[s].lines[i].object);
     buf_add_str(out, ".\n");
+}
+
+static void write_summary(const Plan *p, Buf *out)
+{
+    const Counts c = counts_of(p);
+
+    buf_add_char(out, '\n');
+    for (size_t i = 0; i < p->notes.n; i++)
+        buf_addf(out, "Note: %s.\n", p->notes.items[i]);
+    write_counts(&c, out);
+    if (p->report.errors > 0) {
+        buf_addf(out, "%zu refused: nothing would be done.\nNext: mend what is refused, and plan again.\n",
+                 p->report.errors);
+        return;
+    }
+    write_destroyed(p, &c, out);
+    if (p->next)
+        buf_addf(out, "Next: %s\n", p->next);
 }
 
 void plan_write_text(const Plan *p, Buf *out)

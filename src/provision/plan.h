@@ -31,6 +31,8 @@ typedef struct Plan {
     PlanLines stages[PLAN_STAGES];
     Report report;    /* findings and refusals, in the order of the text */
     StringList notes; /* what the plan does not know */
+    bool blank;       /* devices were not looked at */
+    const char *next; /* what a person does then; NULL: nothing */
 } Plan;
 void plan_done(Plan *p);
 #define _cleanup_plan_ _cleanup_(plan_done)

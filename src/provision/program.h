@@ -10,6 +10,9 @@ int program_ignition(int argc, char **argv);
 int program_validate(int argc, char **argv);
 int program_apply(int argc, char **argv);
 int program_rmcfg(int argc, char **argv);
+int program_plan(int argc, char **argv);
+int program_inspect(int argc, char **argv);
+int program_transposefs(int argc, char **argv);
 
 /* What provisioner calls itself; the second number is the Ignition release whose behaviour it has. */
 #define PROGRAM_VERSION "basalt-ignition " BASALT_VERSION " (Ignition 2.26.0)"

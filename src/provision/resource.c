@@ -9,6 +9,7 @@
 #include "provision/content.h"
 #include "provision/fetcher.h"
 #include "provision/resource_http.h"
+#include "provision/resource_scheme.h"
 
 enum { AUTHORITY_SIZE_MAX = 16 * 1024 * 1024, RESPONSE_HEADERS_TIMEOUT_SEC = 10 };
 #define SECONDS_MAX INT64_C(1000000000) /* 31 years */
@@ -23,6 +24,8 @@ struct Fetcher {
     Arena *arena; /* of strings kept from configs */
     bool offline;
     ResourceHttp http;
+    CloudAccess *cloud; /* a snapshot has that of its original */
+    bool owns_cloud;
     Authority *authorities;
     size_t n_authorities;
     Buf bundle; /* those of the config in force, one after the other */
@@ -49,6 +52,8 @@ void fetcher_free(Fetcher *f)
         buf_done(&f->authorities[i].pem);
     free(f->authorities);
     buf_done(&f->bundle);
+    if (f->owns_cloud)
+        cloud_access_free(f->cloud);
     arena_free(f->arena);
     free(f);
 }
@@ -61,6 +66,7 @@ Fetcher *fetcher_snapshot(const Fetcher *f)
         abort();
     s->offline = f->offline;
     s->http = f->http;
+    s->cloud = f->cloud;
     if (f->bundle.data) {
         buf_add(&s->bundle, f->bundle.data, f->bundle.len);
         s->http.authorities = s->bundle.data;
@@ -98,6 +104,14 @@ bool fetcher_same_settings(const Fetcher *a, const Fetcher *b)
 void fetcher_cancel(Fetcher *snapshot)
 {
     atomic_store(&snapshot->cancelled, true);
+}
+
+void fetcher_set_platform(Fetcher *f, const char *platform)
+{
+    if (f->owns_cloud)
+        cloud_access_free(f->cloud);
+    f->cloud = cloud_access_new(platform);
+    f->owns_cloud = true;
 }
 
 bool fetcher_cancelled(const Fetcher *snapshot)
@@ -144,21 +158,38 @@ static int data_fetch(Fetcher *f _unused_, const IgnResource *r, Content *c, Err
 
 static int http_fetch(Fetcher *f, const IgnResource *r, Content *c, Error *e)
 {
-    return resource_http_get(&f->http, r, c, e);
+    int k = resource_azure_get(&f->http, f->cloud, r, c, e);
+
+    return k == 0 ? resource_http_get(&f->http, r, c, e) : k;
+}
+
+static int tftp_fetch(Fetcher *f, const IgnResource *r, Content *c, Error *e)
+{
+    return resource_tftp_get(&f->http, r, c, e);
+}
+
+static int s3_fetch(Fetcher *f, const IgnResource *r, Content *c, Error *e)
+{
+    return resource_s3_get(&f->http, f->cloud, r, c, e);
+}
+
+static int gs_fetch(Fetcher *f, const IgnResource *r, Content *c, Error *e)
+{
+    return resource_gs_get(&f->http, f->cloud, r, c, e);
 }
 
 static const struct Scheme {
     const char *name;
-    int (*fetch)(Fetcher *f, const IgnResource *r, Content *c, Error *e); /* NULL: known, not there yet */
+    int (*fetch)(Fetcher *f, const IgnResource *r, Content *c, Error *e);
     bool local, no_compression;
 } schemes[] = {
     {.name = "data", .fetch = data_fetch, .local = true},
     {.name = "http", .fetch = http_fetch},
     {.name = "https", .fetch = http_fetch},
-    {.name = "tftp"},
-    {.name = "s3", .no_compression = true},
-    {.name = "arn", .no_compression = true},
-    {.name = "gs"},
+    {.name = "tftp", .fetch = tftp_fetch},
+    {.name = "s3", .fetch = s3_fetch, .no_compression = true},
+    {.name = "arn", .fetch = s3_fetch, .no_compression = true},
+    {.name = "gs", .fetch = gs_fetch},
 };
 
 static const struct Scheme *scheme_find(const char *source)
@@ -213,8 +244,6 @@ static int fetch(Fetcher *f, const IgnResource *r, ContentSpec *spec, Error *e)
             return error_set(e, EOPNOTSUPP, "unsupported source scheme");
         if (f->offline && !scheme->local)
             return error_set(e, ENETDOWN, "resource requires networking");
-        if (!scheme->fetch)
-            return error_set(e, EOPNOTSUPP, "source scheme %s: not supported yet", scheme->name);
     }
     k = compression_find(scheme ? r->compression : NULL, &spec->compression, e);
     if (k < 0)

@@ -61,6 +61,12 @@ static void header(void *context, const char *line, size_t n)
     g->call->header(g->call->context, line, n);
 }
 
+static int prepare(void *context, Error *e)
+{
+    Get *g = context;
+    return g->call->prepare(g->call->context, e);
+}
+
 static bool cancelled(void *context)
 {
     Get *g = context;
@@ -86,17 +92,19 @@ static void service_move(Arena *a, HttpRequest *request)
     const char *to = getenv("BASALT_METADATA");
     const char *host = strstr(request->url, "://");
     size_t n = 0, len;
+    bool named = false;
 
     if (!to || !*to || !host)
         return;
     host += strlen("://");
     len = strcspn(host, "/?#");
-    while (request->headers && request->headers[n].name)
-        n++;
+    for (; request->headers && request->headers[n].name; n++)
+        named = named || strcmp(request->headers[n].name, "Host") == 0;
     HttpHeader *headers = ARENA_ARRAY(a, HttpHeader, n + 2);
     for (size_t i = 0; i < n; i++)
         headers[i] = request->headers[i];
-    headers[n] = (HttpHeader){.name = "Host", .value = arena_printf(a, "%.*s", (int)len, host)};
+    if (!named)
+        headers[n] = (HttpHeader){.name = "Host", .value = arena_printf(a, "%.*s", (int)len, host)};
     request->headers = headers;
     request->url = arena_printf(a, "%s%s", to, host + len);
 }
@@ -115,6 +123,7 @@ static int get(Get *g, Error *e)
         .no_proxy = h->no_proxy,
         .response_headers_ms = h->response_headers_ms,
         .total_ms = h->total_ms,
+        .attempts = call->attempts,
         .local_port = call->local_port,
         .local_ports = call->local_ports,
         .retrying = retrying,
@@ -129,6 +138,7 @@ static int get(Get *g, Error *e)
         service_move(arena, &request);
     request.sink = feed;
     request.restart = restart;
+    request.prepare = call->prepare ? prepare : NULL;
     request.header = call->header ? header : NULL;
     request.context = g;
     g->method = request.method ? request.method : "GET";

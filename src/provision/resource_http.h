@@ -27,8 +27,10 @@ typedef struct ResourceCall {
     bool direct;                      /* of this machine alone: never by a proxy */
     int64_t deadline_ms;              /* of the monotonic clock: all tries end by then; 0: when `h` says */
     unsigned local_port, local_ports; /* see HttpOptions */
+    unsigned attempts;                /* 0: no limit */
+    int (*prepare)(void *context, Error *e);
     void (*header)(void *context, const char *line, size_t n);
-    void *context; /* of header */
+    void *context; /* of these two */
 } ResourceCall;
 
 /* Appends the answer's body. The messages are http_get()'s, and each try is a line of the log as above. */

@@ -412,6 +412,8 @@ int stage_files_run_with(StageContext *c, const FilesStageOptions *o, Error *e)
     if (r >= 0)
         r = run_apply(&run, e);
     umask(mask);
+    if (r >= 0 && !o->live && o->luks_finish)
+        r = o->luks_finish(&c->config->storage, e);
     if (r >= 0 && !o->live) {
         state_forget_keys(c->state);
         r = mount_journal_remove(c->root, e);
@@ -425,7 +427,8 @@ int stage_files_options(FilesStageOptions *ret, Error *e)
     bool off = value && (!strcmp(value, "false") || !strcmp(value, "0"));
     if (value && *value && !off && strcmp(value, "true") != 0 && strcmp(value, "1") != 0)
         return error_set(e, EINVAL, "IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT=%s is not a boolean", value);
-    *ret = (FilesStageOptions){.keys_fragment = !off, .luks_uuid = luks_uuid};
+    *ret =
+        (FilesStageOptions){.keys_fragment = !off, .luks_uuid = luks_uuid, .luks_finish = luks_files_finish};
     return 0;
 }
 

@@ -12,6 +12,7 @@ typedef struct FilesStageOptions {
     bool keys_fragment;      /* where ssh keys go, see users.h */
     const FilesHooks *hooks; /* may be NULL */
     LuksUuid luks_uuid;
+    LuksFinish luks_finish; /* NULL: nothing */
 } FilesStageOptions;
 
 /* Those of the environment (IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT). -EINVAL: a value that is no boolean. */

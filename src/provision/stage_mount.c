@@ -56,21 +56,6 @@ static int root_take(MountRun *run, Error *e)
 
 /* ---- the mount point ---- */
 
-static int not_a_directory(const MountPlace *p, int dir, const char *name, const char *upto, Error *e)
-{
-    char target[4096];
-    ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
-
-    if (n < 0)
-        return error_set(e, ENOTDIR, "mount point '%s': '%s' is no directory", p->fs->path, upto);
-    target[n] = '\0';
-    return error_set(
-        e, ELOOP,
-        "mount point '%s': '%s' is a link to '%s'; mount points are real directories all the way, so "
-        "give the path that the link leads to",
-        p->fs->path, upto, target);
-}
-
 /* Owner and mode as they are meant, whatever the umask and a set-group-id parent say. On disk when it
  * returns. */
 static int directory_make(int dir, const char *name)
@@ -123,7 +108,7 @@ static int component_open(MountRun *run, MountPlace *p, const char *name, const 
     if (fd >= 0 && mount_journal_has(&run->journal, upto))
         directory_note(run, p, fd, upto);
     if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-        return not_a_directory(p, p->fd, name, upto, e);
+        return mount_point_refuse(p->fs->path, p->fd, name, upto, e);
     return fd < 0 ? error_errno(e, -errno, "mount point '%s': opening '%s'", p->fs->path, upto) : fd;
 }
 

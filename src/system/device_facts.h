@@ -59,6 +59,8 @@ typedef struct Superblock {
     const char *type; /* libblkid's TYPE: "ext4", "crypto_LUKS", "linux_raid_member", "LVM2_member" */
     const char *usage, *label, *uuid, *version;
     bool ambivalent; /* several contradicting ones; `type` is then what a tolerant look found, or NULL */
+    bool clean;      /* not even a partition table or a damaged signature: there is nothing to wipe */
+    bool unfinished; /* a filesystem that was cut in the making: nothing of anyone is in it */
 } Superblock;
 
 typedef struct RaidFacts { /* of a member; that a device is an array is no fact of its own */

@@ -17,8 +17,13 @@
 #include "base/process.h"
 #include "system/device_names.h"
 
-enum { PAUSE_FIRST_MS = 2, PAUSE_LAST_MS = 200, TELL_AFTER_MS = 2000, UDEV_SEC = 120 };
-enum { SYSFS_FILE_MAX = 4096 }; /* each says that it is a page long */
+enum {
+    PAUSE_FIRST_MS = 2,
+    PAUSE_LAST_MS = 200,
+    TELL_AFTER_MS = 2000,
+    UDEV_SEC = 120,
+    SYSFS_VALUE_MAX = 4096
+};
 
 static const char udev_socket[] = "/run/udev/control";
 
@@ -107,7 +112,7 @@ static int resolve_name(Arena *a, const char *path, const char **ret, Error *e)
     _cleanup_buf_ Buf number = BUF_INIT;
     unsigned major, minor;
     if (!name ||
-        file_read_at(AT_FDCWD, arena_printf(a, "/sys/class/block/%s/dev", name), SYSFS_FILE_MAX, &number,
+        file_read_at(AT_FDCWD, arena_printf(a, "/sys/class/block/%s/dev", name), SYSFS_VALUE_MAX, &number,
                      NULL) < 0 ||
         !number.len || sscanf(number.data, "%u:%u", &major, &minor) != 2)
         return error_set(e, ENOENT, "there is no %s", path);

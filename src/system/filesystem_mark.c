@@ -1,6 +1,7 @@
 /* What a power cut inside mkfs leaves depends on the order in which the program's writes reach the disk.
  * Looked at write by write (tests/provision/cut_test.py does so again with the programs that are installed):
- *   ext4   all else, a barrier, then the primary superblock: no signature before it is whole
+ *   ext4   all else, a barrier, then the primary superblock: no signature before it is whole; but that is of
+ *          two sectors, and libblkid is content with the first
  *   btrfs  a magic of its own while it is being made, barriers, then the true one: likewise
  *   swap   the header is one sector, the signature another; libblkid believes only both
  *   xfs    the final superblock goes out together with what it vouches for, without a barrier between
@@ -195,8 +196,42 @@ const FilesystemMark *filesystem_mark_find(const char *format)
     return NULL;
 }
 
-bool filesystem_mark_is_on(const FilesystemMark *m, const Superblock *s)
+/* ---- ext4 ---- */
+
+enum {
+    EXT4_AT = 1024,
+    EXT4_SIZE = 1024,
+    EXT4_MOUNT_TIME = 44,
+    EXT4_MOUNT_COUNT = 52,
+    EXT4_RO_COMPAT = 100,
+    EXT4_RO_METADATA_CSUM = 0x400,
+    EXT4_CHECKSUM = 1020,
+};
+
+static uint32_t le32_at(const unsigned char *p)
 {
-    const char *place = m->in_uuid ? s->uuid : s->label;
-    return s->type && strcmp(s->type, m->format) == 0 && place && strcasecmp(place, m->seen) == 0;
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return le32toh(v);
+}
+
+/* The second sector, with the checksum, is missing, and it was never mounted. */
+static bool ext4_is_torn(int fd)
+{
+    unsigned char s[EXT4_SIZE];
+    if (sector_read(fd, EXT4_AT, s, sizeof(s), NULL) < 0 ||
+        !(le32_at(s + EXT4_RO_COMPAT) & EXT4_RO_METADATA_CSUM) || le32_at(s + EXT4_MOUNT_TIME) != 0 ||
+        le16_at(s + EXT4_MOUNT_COUNT) != 0)
+        return false;
+    return le32_at(s + EXT4_CHECKSUM) != ~crc32c(s, EXT4_CHECKSUM);
+}
+
+bool filesystem_is_unfinished(int fd, const Superblock *s)
+{
+    const FilesystemMark *m = s->type ? filesystem_mark_find(s->type) : NULL;
+    const char *place = !m ? NULL : m->in_uuid ? s->uuid : s->label;
+
+    if (place && strcasecmp(place, m->seen) == 0)
+        return true;
+    return s->type && strcmp(s->type, "ext4") == 0 && ext4_is_torn(fd);
 }

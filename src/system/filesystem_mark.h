@@ -19,5 +19,5 @@ typedef struct FilesystemMark {
 
 /* NULL: the format's own program takes care that its signature comes last. */
 const FilesystemMark *filesystem_mark_find(const char *format);
-/* The one on the device was cut in the making. */
-bool filesystem_mark_is_on(const FilesystemMark *m, const Superblock *s);
+/* The one on the device was cut in the making, by its mark or by a superblock that is there in part. */
+bool filesystem_is_unfinished(int fd, const Superblock *s);

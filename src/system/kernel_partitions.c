@@ -7,10 +7,13 @@
 #include <linux/blkpg.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "base/log.h"
 
-enum { TRIES = 3 }; /* another reader of the table may change the list under our hands */
+/* Another reader of the table may change the list under our hands; whoever scans all devices has one open for
+ * a moment. */
+enum { TRIES = 100, PAUSE_MS = 20 };
 
 static const Partition *table_find(const PartitionTable *t, unsigned number)
 {
@@ -48,6 +51,7 @@ typedef struct Update {
     const PartitionTable *table;
     const TableHooks *hooks;
     bool changed;
+    bool held; /* by something that will stay */
 } Update;
 
 static const char *holder_text(Update *u, unsigned number)
@@ -57,6 +61,7 @@ static const char *holder_text(Update *u, unsigned number)
 
     if (block_device_look(u->arena, NULL, u->disk->real, LOOK_HOLDERS, &now, NULL) == 0)
         h = device_holder_of(&now, number);
+    u->held = h != NULL;
     return h ? device_holder_text(u->arena, h) : "another program has it open";
 }
 
@@ -150,8 +155,10 @@ int kernel_partitions_update(Arena *a, int fd, DeviceFacts *disk, const Partitio
             r = resize_partitions(&u, true, e);
         if (r == 0)
             r = add_partitions(&u, e);
-        if (r < 0 && r != -EBUSY && r != -ENXIO)
+        if (r < 0 && (u.held || (r != -EBUSY && r != -ENXIO)))
             return r;
+        if (r < 0)
+            nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
     }
     if (r < 0)
         return r;

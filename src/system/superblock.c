@@ -1,5 +1,7 @@
-/* The second, tolerant look is made only when the first one found a contradiction: libblkid then takes the
- * signature that it knows first, as it always did for Ignition. A wipe goes on until a whole look finds
+/* The first look takes damaged signatures too, and partition tables: where it finds nothing a wipe would not
+ * either, and need not look again. What is damaged counts for nothing else. The tolerant look is made only
+ * when there is a contradiction: libblkid then takes the signature that it knows first, as it always did for
+ * Ignition. A wipe goes on until a whole look finds
  * nothing: what lay below a signature, an old filesystem in an old array, comes up only when that one is
  * gone. It refuses to go on for ever: a signature that comes back after it was overwritten is a failure. */
 #include "system/superblock.h"
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/library.h"
+#include "system/filesystem_mark.h"
 
 enum { SIGNATURES_MAX = 2048, AMBIVALENT = -2 };
 
@@ -92,6 +95,28 @@ static const char *probe_value(Arena *a, blkid_probe p, const char *name)
     return blkid.lookup_value(p, name, &value, NULL) == 0 ? arena_strdup(a, value) : NULL;
 }
 
+enum {
+    VALUES = BLKID_SUBLKS_DEFAULT | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_VERSION,
+};
+
+/* 0: found, 1: nothing, AMBIVALENT, or another failure. */
+static int look(blkid_probe p, int superblock_flags, int partition_flags)
+{
+    blkid.reset_probe(p);
+    blkid.enable_superblocks(p, superblock_flags != 0);
+    blkid.set_superblocks_flags(p, superblock_flags);
+    blkid.enable_partitions(p, partition_flags != 0);
+    blkid.set_partitions_flags(p, partition_flags);
+    errno = 0;
+    return blkid.do_safeprobe(p);
+}
+
+static bool is_damaged(blkid_probe p)
+{
+    const char *value;
+    return blkid.lookup_value(p, "SBBADCSUM", &value, NULL) == 0;
+}
+
 int superblock_read(Arena *a, int fd, Superblock *ret, Error *e)
 {
     return superblock_read_part(a, fd, 0, 0, ret, e);
@@ -105,10 +130,11 @@ int superblock_read_part(Arena *a, int fd, uint64_t offset, uint64_t size, Super
     int r = probe_new_part(fd, offset, size, &p, e);
     if (r < 0)
         return r;
-    blkid.enable_superblocks(p, 1);
-    blkid.set_superblocks_flags(p, BLKID_SUBLKS_DEFAULT | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_VERSION);
-    errno = 0;
-    r = blkid.do_safeprobe(p);
+    r = look(p, VALUES | BLKID_SUBLKS_BADCSUM, 0);
+    if (r == 1)
+        s.clean = look(p, 0, BLKID_PARTS_FORCE_GPT) == 1;
+    else if (r == AMBIVALENT || (r == 0 && is_damaged(p)))
+        r = look(p, VALUES, 0);
     if (r == AMBIVALENT) {
         s.ambivalent = true;
         blkid.reset_probe(p);
@@ -123,6 +149,7 @@ int superblock_read_part(Arena *a, int fd, uint64_t offset, uint64_t size, Super
         s.label = probe_value(a, p, "LABEL");
         s.uuid = probe_value(a, p, "UUID");
         s.version = probe_value(a, p, "VERSION");
+        s.unfinished = filesystem_is_unfinished(fd, &s);
     }
     *ret = s;
     return 0;

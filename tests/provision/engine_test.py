@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import time
@@ -255,7 +256,30 @@ class Leftovers(ProvisionTest):
             {"path": "/a", "contents": {"source": "data:,x"}, "mode": 0o600}]}})
         self.assertEqual(list(self.saved_state()), ["fetchedConfigs", "luksPersistKeyFiles", "notatedDirectories",
                                                     "providerOutputFiles", "luksPersistVolumeKeyFiles"])
-        self.assertEqual(sorted(os.listdir(self.cache.parent)), ["ignition.json", "state"], "nothing temporary stays")
+        self.assertEqual(sorted(os.listdir(self.cache.parent)), ["ignition.json", "ignition.json.positions", "state"],
+                         "nothing temporary stays")
+
+    def test_later_stages_name_the_place_in_the_text(self):
+        """Of the config that said it: the user's, or a child of it; not of the cache."""
+        s = self.server()
+        child = '{"ignition": {"version": "3.0.0"},\n "storage": {"files": [\n  {"path": "/there/b",\n   "overwrite": false}]}}'
+        url = s.put("/child.ign", child)
+        self.stage("fetch", '{"ignition": {"version": "3.4.0", "config": {"merge": [{"source": "%s?token=s3cr3t"}]}},\n'
+                   ' "storage": {"files": [\n    {"path": "/there/a", "contents": {"source": "data:,x"}}]}}' % url)
+        (self.root / "there").write_text("a file")
+        out = self.stage("files", code=1)
+        self.assertRegex(out, r"file:3:5: \$.storage.files.0: .*/there/a")
+        self.assertRegex(out, re.escape(url) + r":3:3: \$.storage.files.1: .*/there/b")
+        self.assertNotIn("s3cr3t", out)
+        positions = self.cache.with_name("ignition.json.positions")
+        whole = positions.read_text()
+        self.assertNotIn("s3cr3t", whole)
+        self.assertEqual(stat.S_IMODE(positions.stat().st_mode), 0o640)
+        for other in ("", "positions 1 9 9 9\n", whole[:-4], whole.replace("0 3", "7 3"), whole + "0 1 1\n", "\0" * 9):
+            positions.write_text(other)
+            self.assertRegex(self.stage("files", code=1), r"ignition.json:1:\d+: \$.storage.files.0: .*/there/a")
+        positions.unlink()
+        self.stage("files", code=1)
 
     def test_later_stages_need_the_cache(self):
         for stage in ("kargs", "disks", "mount", "files", "umount"):
@@ -309,12 +333,6 @@ class Leftovers(ProvisionTest):
         out = self.stage("files", code=1)
         self.assertIn("CRITICAL : Ignition failed: ", out)
         self.assertNotIn("s3cr3t", out)
-
-    def test_disks_are_refused_when_needed(self):
-        fs = {"device": "/dev/nonexistent", "path": "/var", "format": "ext4"}
-        self.stage("fetch", config(storage={"filesystems": [fs], "disks": [{"device": "/dev/x", "wipeTable": True}]}))
-        out = self.stage("disks", code=1)
-        self.assertIn("storage.disks, storage.filesystems", out)
 
     def test_umount_of_what_is_not_mounted(self):
         fs = {"device": "/dev/nonexistent", "path": "/var/lib", "format": "ext4"}

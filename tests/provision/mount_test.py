@@ -34,7 +34,7 @@ class MountTest(ProvisionTest):
 
     def sweep(self):
         for point in sorted(mounts(self.dir), reverse=True):
-            while subprocess.run(["umount", point], capture_output=True).returncode == 0:
+            while point and subprocess.run(["umount", point], capture_output=True).returncode == 0:
                 pass
         for loop in self.loops:
             subprocess.run(["losetup", "-d", loop], check=True)
@@ -210,6 +210,40 @@ class Mount(MountTest):
         self.fetch(self.filesystem("/a"), self.filesystem("/b", device=str(self.dir / "config.ign")))
         self.assertIn("config.ign", self.stage("mount", code=1))
         self.assertEqual(self.points(), {})
+
+
+class Whole(MountTest):
+    def test_all_stages(self):
+        """A blank disk to a tree on filesystems on partitions, by names that no udev makes here; then the plan says
+        that all is there, and a second run of all stages changes nothing."""
+        image = self.dir / "disk.img"
+        with open(image, "wb") as f:
+            f.truncate(1 << 30)
+        disk = subprocess.run(["losetup", "--find", "--show", image], check=True, capture_output=True,
+                              text=True).stdout.strip()
+        self.loops.append(disk)
+        for n in (3, 2, 1):
+            self.addCleanup(lambda n=n: (subprocess.run(["delpart", disk, str(n)], capture_output=True),
+                                         pathlib.Path(f"{disk}p{n}").unlink(missing_ok=True)))
+        tag = disk[5:]
+        self.fetch({"device": f"/dev/disk/by-partlabel/{tag}-a", "format": "ext4", "path": "/var", "label": f"{tag}-v"},
+                   {"device": f"/dev/disk/by-partlabel/{tag}-b", "format": "xfs", "path": "/var/lib/data"},
+                   {"device": f"{disk}p3", "format": "swap"},
+                   storage={"disks": [{"device": disk, "wipeTable": False, "partitions": [
+                       {"label": f"{tag}-a", "number": 1, "sizeMiB": 256}, {"label": f"{tag}-b", "number": 2, "sizeMiB": 400},
+                       {"label": f"{tag}-c", "number": 3}]}],
+                       "files": [file_entry("/var/lib/data/f", "data:,x", overwrite=True)]})
+        for _ in range(2):
+            for stage in ("kargs", "disks", "mount", "files", "umount"):
+                self.stage(stage)
+                if stage == "mount":
+                    self.assertEqual({p: m[0] for p, m in self.points().items()},
+                                     {"/var": "ext4", "/var/lib/data": "xfs"})
+            self.assertEqual(os.listdir(self.root / "var"), [])
+        p = self.call("plan", "--format", "json", self.config, name="basalt-ignition")
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        plan = json.loads(p.stdout)
+        self.assertEqual({c["verb"] for c in plan["stages"][2]["changes"]}, {"keep"}, plan)
 
 
 class Labels(MountTest):

@@ -128,7 +128,7 @@ class Main(ProvisionTest):
     def test_unknown_part(self):
         p = self.call("aply", "x.ign", name="basalt-ignition")
         self.assertEqual(p.returncode, 2)
-        self.assertIn("unknown part 'aply'; there are validate, apply and rmcfg", p.stderr)
+        self.assertIn("unknown part 'aply'; there are validate, plan, inspect, apply, rmcfg and transposefs", p.stderr)
 
     def test_full_output(self):
         for name in ("ignition", "ignition-apply", "ignition-rmcfg", "ignition-validate"):

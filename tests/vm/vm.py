@@ -349,6 +349,42 @@ def idle(*, tpm=False, memory=1024, fw_cfg=None):
     return Machine(kernel=initramfs.base() / "vmlinuz", initrd=initrd, state=state, fw_cfg=fw_cfg, **options)
 
 
+def install_product(root):
+    """What a package of the provisioner installs, as far as it takes part in a boot."""
+    top = initramfs.TOP / "dracut"
+    (root / "usr/bin").mkdir(parents=True)
+    shutil.copy(stripped(ignition()), root / "usr/bin/basalt-ignition")
+    for name in ("ignition", "ignition-apply", "ignition-rmcfg", "ignition-validate"):
+        (root / "usr/bin" / name).symlink_to("basalt-ignition")
+    for module in ("90basalt-ignition", "90basalt-ignition-network"):
+        shutil.copytree(top / module, root / "usr/lib/dracut/modules.d" / module)
+    units = root / "usr/lib/systemd/system"
+    (units / "basic.target.wants").mkdir(parents=True)
+    shutil.copy(top / "system/ignition-firstboot-complete.service", units)
+    (units / "basic.target.wants/ignition-firstboot-complete.service").symlink_to("../ignition-firstboot-complete.service")
+    (root / "usr/lib/basalt-ignition").mkdir(parents=True)
+    shutil.copy(top / "system/firstboot-complete", root / "usr/lib/basalt-ignition")
+
+
+def boot(disks, config=None, *, first=True, network=False, append="", root="LABEL=root"):
+    """A machine on its way through the product's initramfs into `root`, which gets a small system when it is empty. The
+    config comes from the firmware. First boots go on from a saved state, unless `append` makes them special."""
+    require(QEMU, "unshare")
+    modules = "basalt-ignition-network systemd-networkd" if network else "basalt-ignition"
+    initrd = initramfs.build("boot", f"{initramfs.LEAN} {initramfs.STORAGE} {modules} basalt-vm", install=install_product)
+    words = f"root={root} systemd.unit=basic.target basalt.vm.populate"
+    if first:
+        words += " ignition.firstboot ignition.platform.id=qemu"
+    options = {"kernel": initramfs.base() / "vmlinuz", "initrd": initrd,
+               "fw_cfg": json.dumps(config) if isinstance(config, dict) else config}
+    if not first or append:
+        return Machine(append=f"{words} {append}", disks=disks, **options)
+    words += " basalt.vm.hold"
+    m = Machine(append=words, disks=disks, state=saved("hold", initrd, append=words), **options)
+    m.run("echo > /run/basalt-vm-hold")
+    return m
+
+
 def report(e):
     traceback.print_exception(e)
     for m in machines[-1:]:

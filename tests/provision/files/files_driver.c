@@ -147,6 +147,7 @@ int main(int argc, char **argv)
     const FilesHooks hooks = {interrupt_step, &a.interrupt};
     options.hooks = &hooks;
     options.luks_uuid = fake_uuid;
+    options.luks_finish = NULL;
     options.live = a.live;
     if (r >= 0)
         r = a.plan ? plan_show(&c, arena, &e) : stage_files_run_with(&c, &options, &e);

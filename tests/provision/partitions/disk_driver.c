@@ -54,8 +54,6 @@ __attribute__((weak)) int device_node(Arena *a, unsigned major, unsigned minor, 
 
 static void print_item(const StorageItem *item)
 {
-    _cleanup_buf_ Buf out = BUF_INIT;
-
     for (size_t i = 0; i < item->changes.n; i++) {
         const StorageChange *c = &item->changes.items[i];
         printf("  %s %s%s%s\n", storage_verb_name(c->verb), c->object, c->detail ? ": " : "",
@@ -205,7 +203,8 @@ static void rerun(Arena *a, Case *c, const PartitionPlan *plan, const IgnConfig 
     for (size_t i = 0; i < plan->edit.n; i++) {
         const TableStep *s = &plan->edit.steps[i];
         size_t at = 0;
-        while (at < n && list[at].number < s->partition.number)
+        while (at < n && (s->action == TABLE_CREATE ? list[at].number < s->partition.number
+                                                    : list[at].number != s->partition.number))
             at++;
         if (s->action == TABLE_RESIZE) {
             list[at].size = s->partition.size;
@@ -387,6 +386,8 @@ static int sync_kernel(const char *path, bool none)
         return fail(&e);
     if (none)
         f.table.n = 0;
+    for (size_t i = 0; none && i < f.n_kernel; i++)
+        (void)unlink(arena_printf(a, "/dev/%s", f.kernel[i].name));
     if (kernel_partitions_update(a, fd, &f, &f.table, NULL, &e) < 0 ||
         block_device_partitions(a, NULL, &f, &e) < 0)
         return fail(&e);

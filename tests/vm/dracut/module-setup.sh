@@ -19,10 +19,15 @@ installkernel() {
 
 install() {
     inst_simple "$moddir/basalt-vm-agent" /usr/lib/basalt-vm-agent
-    for unit in agent.service hold.service idle.target; do
+    inst_simple "$moddir/basalt-vm-populate" /usr/lib/basalt-vm-populate
+    for unit in agent.service hold.service idle.target populate.service; do
         inst_simple "$moddir/basalt-vm-$unit" "$systemdsystemunitdir/basalt-vm-$unit"
     done
     $SYSTEMCTL -q --root "$initdir" add-wants sysinit.target basalt-vm-agent.service basalt-vm-hold.service
+    $SYSTEMCTL -q --root "$initdir" add-requires initrd.target basalt-vm-populate.service
+    inst_multiple -o "$systemdsystemunitdir"/ignition-firstboot-complete.service \
+        "$systemdsystemunitdir"/basic.target.wants/ignition-firstboot-complete.service \
+        /usr/lib/basalt-ignition/firstboot-complete
     inst_multiple sh bash cat cp mv rm ln ls mkdir rmdir mknod mkfifo mktemp touch chmod chown stat readlink realpath \
         echo printf test true false sleep sync date dd cmp od head tail cut tr sort uniq wc tee expr seq env id uname \
         sed grep find xargs sha256sum md5sum base64 timeout nproc df du basename dirname kill \

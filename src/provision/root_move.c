@@ -1,0 +1,201 @@
+/* A filesystem of the config takes the place of the root when it has the root's label (or path /) and is made
+ * anew or on another device. The root of now is what root= of the kernel's command line names, else the
+ * filesystem labelled "root"; /boot is the one labelled "boot". Two mistakes are told before anything is
+ * touched, since afterwards it is too late: the device of the root is made into something else and no
+ * filesystem takes its place; the root goes into a container whose only key would lie inside it. */
+#include "provision/root_move.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "provision/clevis.h"
+#include "system/cmdline.h"
+
+static const struct {
+    const char *label, *path;
+} places[] = {{"root", "/"}, {"boot", "/boot"}};
+
+static const char *by(Arena *a, const char *dir, const char *value)
+{
+    return arena_printf(a, "/dev/disk/by-%s/%s", dir, value);
+}
+
+/* What root= says as a device's name. */
+static const char *root_name(Arena *a, const char *cmdline, const char **ret_label)
+{
+    static const struct {
+        const char *tag, *dir;
+    } tags[] = {
+        {"LABEL=", "label"}, {"UUID=", "uuid"}, {"PARTLABEL=", "partlabel"}, {"PARTUUID=", "partuuid"}};
+    const char *root = cmdline_last(a, cmdline, CMDLINE_QUOTED, "root");
+    *ret_label = "root";
+    for (size_t i = 0; root && i < ELEMENTS(tags); i++)
+        if (strncmp(root, tags[i].tag, strlen(tags[i].tag)) == 0) {
+            const char *value = root + strlen(tags[i].tag);
+            if (i == 0)
+                *ret_label = value;
+            return by(a, tags[i].dir, value);
+        }
+    return root && strncmp(root, "/dev/", 5) == 0 ? root : by(a, "label", "root");
+}
+
+static bool takes_place(const IgnFilesystem *f, const char *label, const char *path)
+{
+    return (f->label && strcmp(f->label, label) == 0) || (f->path && strcmp(f->path, path) == 0);
+}
+
+static bool same_device(Arena *a, const RootDevices *d, const char *name, const char *device)
+{
+    const char *now = name ? d->resolve(d->context, a, name) : NULL;
+    return now && strcmp(now, device) == 0;
+}
+
+static const IgnLuks *luks_of(const IgnStorage *s, const char *device)
+{
+    IGN_EACH (const IgnLuks, l, s->luks)
+        if (strncmp(device, "/dev/mapper/", 12) == 0 && strcmp(device + 12, l->name) == 0)
+            return l;
+    return NULL;
+}
+
+/* The device is given to a volume or an array while the filesystem on it is not moved. */
+static void check_lost(Arena *a, const IgnConfig *c, const RootDevices *d, const RootMove *m, Report *r)
+{
+    const PathStep *storage = PATH_KEY(NULL, "storage");
+    size_t i = 0;
+    IGN_EACH (const IgnLuks, l, c->storage.luks) {
+        const PathStep *at = PATH_INDEX(PATH_KEY(storage, "luks"), i++);
+        if (same_device(a, d, l->device, m->from))
+            report_add(r, SEVERITY_ERROR, at, l->node,
+                       "%s holds the filesystem '%s', which would be lost: add a filesystem with that label "
+                       "and wipeFilesystem "
+                       "on /dev/mapper/%s to move it into the volume",
+                       l->device, m->label, l->name);
+    }
+    i = 0;
+    IGN_EACH (const IgnRaid, raid, c->storage.raid) {
+        const PathStep *at = PATH_INDEX(PATH_KEY(storage, "raid"), i++);
+        for (size_t k = 0; k < raid->devices.n; k++)
+            if (same_device(a, d, IGN_STRING_AT(raid->devices, k), m->from))
+                report_add(
+                    r, SEVERITY_ERROR, at, raid->node,
+                    "%s holds the filesystem '%s', which would be lost: add a filesystem with that label and "
+                    "wipeFilesystem to move it",
+                    IGN_STRING_AT(raid->devices, k), m->label);
+    }
+}
+
+static void check_key(const IgnStorage *s, const RootMove *m, Report *r)
+{
+    const IgnLuks *l = luks_of(s, m->to->device);
+    if (!l || clevis_wanted(l))
+        return;
+    bool given = l->key_file.source && *l->key_file.source;
+    report_add(r, given ? SEVERITY_WARNING : SEVERITY_ERROR, NULL, l->node,
+               given ? "the key file of '%s' will lie inside the volume that it opens: without clevis "
+                       "somebody has to type "
+                       "the key at each boot"
+                     : "the key of '%s' would lie inside the volume that it opens, and nobody could open it: "
+                       "add clevis (tpm2 "
+                       "or tang)",
+               l->name);
+}
+
+/* A root that is named by what does not outlive the move is waited for in vain. */
+static void check_named(Arena *a, const char *cmdline, const RootMove *m, Report *r)
+{
+    const char *root = cmdline_last(a, cmdline, CMDLINE_QUOTED, "root");
+    if (strcmp(m->label, "root") != 0 || !root || strncmp(root, "LABEL=", 6) == 0 ||
+        strncmp(root, "/dev/disk/by-label/", 19) == 0)
+        return;
+    if (strncmp(root, "UUID=", 5) == 0 && m->to->uuid && strcmp(root + 5, m->to->uuid) == 0)
+        return;
+    report_add(r, SEVERITY_ERROR, NULL, m->to->node,
+               "the root is to move, but the kernel argument root=%s names it where it is now: boot with "
+               "root=LABEL=root, or "
+               "with root=UUID=… of the uuid that the config gives the new one",
+               root);
+}
+
+void root_move_plan(Arena *a, const IgnConfig *c, const char *cmdline, const RootDevices *d, RootMoves *ret,
+                    Report *report)
+{
+    const char *label;
+    const char *const names[] = {root_name(a, cmdline, &label), by(a, "label", "boot")};
+    *ret = (RootMoves){0};
+    for (size_t i = 0; i < ELEMENTS(places); i++) {
+        RootMove m = {.label = places[i].label, .from = d->resolve(d->context, a, names[i])};
+        if (!m.from)
+            continue;
+        IGN_EACH (const IgnFilesystem, f, c->storage.filesystems)
+            if (takes_place(f, i == 0 ? label : places[i].label, places[i].path))
+                m.to = f;
+        if (!m.to) {
+            check_lost(a, c, d, &m, report);
+            continue;
+        }
+        if (m.to->wipe_filesystem != BOOL_TRUE && same_device(a, d, m.to->device, m.from))
+            continue;
+        check_key(&c->storage, &m, report);
+        check_named(a, cmdline, &m, report);
+        ret->items[ret->n++] = m;
+    }
+}
+
+static const IgnRaid *raid_of(const IgnStorage *s, const char *device)
+{
+    IGN_EACH (const IgnRaid, r, s->raid)
+        if (strncmp(device, "/dev/md/", 8) == 0 && strcmp(device + 8, r->name) == 0)
+            return r;
+    return NULL;
+}
+
+static bool needs_network(const IgnLuks *l)
+{
+    return l->clevis.tang.n ||
+           (l->clevis.custom.pin && *l->clevis.custom.pin && l->clevis.custom.needs_network == BOOL_TRUE);
+}
+
+/* From the disks up, so that the last one is root= itself. A name may go through more layers than a config
+ * can have. */
+static int chain_arguments(Arena *a, const IgnStorage *s, const char *device, unsigned depth,
+                           RootUuid uuid_of, StringList *ret, Error *e)
+{
+    const IgnLuks *l = luks_of(s, device);
+    const IgnRaid *raid = l ? NULL : raid_of(s, device);
+    const char *uuid;
+    int r = 0;
+    if (depth > s->luks.n + s->raid.n)
+        return error_set(e, ELOOP, "%s stands on itself", device);
+    if (raid && raid->devices.n)
+        r = chain_arguments(a, s, IGN_STRING_AT(raid->devices, 0), depth + 1, uuid_of, ret, e);
+    if (l)
+        r = chain_arguments(a, s, l->device, depth + 1, uuid_of, ret, e);
+    if (r >= 0 && (l || raid))
+        r = uuid_of(a, l ? "luks" : "raid", l ? l->device : device, &uuid, e);
+    if (r < 0)
+        return r;
+    if (raid)
+        string_list_add(ret, arena_printf(a, "rd.md.uuid=%s", uuid));
+    if (l)
+        string_list_add(ret, arena_printf(a, "rd.luks.name=%s=%s", uuid, l->name));
+    if (l && needs_network(l)) {
+        string_list_add(ret, "rd.neednet=1");
+        string_list_add(ret, "rd.luks.options=_netdev");
+    }
+    return 0;
+}
+
+int root_move_arguments(Arena *a, const IgnStorage *s, const IgnFilesystem *root, RootUuid uuid_of,
+                        StringList *ret, Error *e)
+{
+    const char *uuid;
+    int r = chain_arguments(a, s, root->device, 0, uuid_of, ret, e);
+    if (r >= 0)
+        r = uuid_of(a, "filesystem", root->device, &uuid, e);
+    if (r < 0)
+        return r;
+    string_list_add(ret, arena_printf(a, "root=UUID=%s", uuid));
+    string_list_add(ret, "rw");
+    return 0;
+}
