@@ -32,7 +32,7 @@ install_tools() {
         useradd usermod userdel groupadd groupmod groupdel \
         mkfs.ext4 mkfs.xfs mkfs.btrfs mkfs.fat mkswap
     # The program opens these when it needs them; no linker names them.
-    inst_libdir_file 'libfdisk.so*' 'libblkid.so*'
+    inst_libdir_file 'libfdisk.so*' 'libblkid.so*' 'libmount.so*'
     if dracut_module_included crypt; then
         inst_libdir_file 'libcryptsetup.so*' 'libgcc_s.so*'
     fi

@@ -57,8 +57,8 @@ const char *clevis_contradiction(Arena *a, const IgnLuks *l)
     int64_t pins = (int64_t)l->clevis.tang.n + (l->clevis.tpm2 == BOOL_TRUE), t = threshold(l);
     if (t < 1)
         return arena_printf(a, "the threshold is %lld; at least one pin has to be needed", (long long)t);
-    return t > pins ? arena_printf(a, "the threshold is %lld, more than the number of pins (%lld)", (long long)t,
-                                   (long long)pins)
+    return t > pins ? arena_printf(a, "the threshold is %lld, more than the number of pins (%lld)",
+                                   (long long)t, (long long)pins)
                     : NULL;
 }
 

@@ -116,18 +116,20 @@ static int superblock(const DriveDevice *d, bool read_only)
     return fd < 0 ? -errno : fd;
 }
 
+static int directory(const char *path)
+{
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 int drive_open(const DriveDevice *d, Error *e)
 {
-    int fd;
+    int fd = *d->type ? superblock(d, true) : directory(d->path);
 
-    if (!*d->type)
-        fd = open(d->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    else
-        fd = superblock(d, true);
     if (fd == -EBUSY)
         fd = superblock(d, false);
-    if (fd == -1)
-        fd = -errno;
+    if (fd == -ENOENT)
+        return fd; /* it was pulled out again */
     if (fd < 0)
         return error_errno(e, fd, "opening the %s filesystem of '%s'", d->type, d->path);
     log_info("reading the %s filesystem of %s", d->type, d->path);

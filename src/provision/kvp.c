@@ -19,6 +19,7 @@ enum { SILENCE_MS = 1000 };
 #define KVP_CANNOT 0x80004005U
 
 _Static_assert(KVP_KEY_SIZE == HV_KVP_EXCHANGE_MAX_KEY_SIZE, "the kernel's limit");
+_Static_assert(KVP_MESSAGE_SIZE == sizeof(struct hv_kvp_msg), "the kernel's size");
 _Static_assert(KVP_VALUE_SIZE == HV_KVP_EXCHANGE_MAX_VALUE_SIZE, "the kernel's limit");
 
 /* Text of a size that counts its final NUL; what stands behind an earlier NUL is not text. */

@@ -4,7 +4,13 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-enum { KVP_POOLS = 5, KVP_KEY_SIZE = 512, KVP_VALUE_SIZE = 2048, KVP_PAIRS_MAX = 65536 };
+enum {
+    KVP_POOLS = 5,
+    KVP_KEY_SIZE = 512,
+    KVP_VALUE_SIZE = 2048,
+    KVP_MESSAGE_SIZE = 7432,
+    KVP_PAIRS_MAX = 65536
+};
 
 typedef struct KvpPair {
     unsigned pool;

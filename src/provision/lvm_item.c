@@ -103,7 +103,7 @@ static int group_apply(StorageContext *c, StorageItem *item, Error *e)
     }
     r = device_settle(e);
     for (size_t i = 0; r >= 0 && p->devices[i]; i++)
-        r = device_wait(item->arena, p->devices[i], DEVICE_WAIT_SEC, &real, e);
+        r = device_wait(item->arena, p->devices[i], c->wait_sec ? c->wait_sec : DEVICE_WAIT_SEC, &real, e);
     return r < 0 ? error_wrap(e, r, "%s", item->name) : 0;
 }
 

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "provision/fetcher.h"
 #include "provision/mount_points.h"
+#include "provision/root_move.h"
 #include "provision/stage_files.h"
 #include "provision/storage_run.h"
 #include "provision/units.h"
@@ -141,6 +142,30 @@ static void note_absent(const Making *m, const StorageItem *item)
     m->plan->blank = true;
 }
 
+static const char *device_real(void *context, Arena *a, const char *path)
+{
+    const Inspector *i = context;
+    DeviceFacts d;
+
+    return inspector_look(i, a, path, 0, &d, NULL) >= 0 && d.exists ? d.real : NULL;
+}
+
+/* A root or /boot that goes with its device, and where its files go then. */
+static void plan_moves(const Making *m)
+{
+    const RootDevices devices = {device_real, (void *)m->o->inspector};
+    RootMoves moves = {0};
+
+    if (!m->o->inspector)
+        return;
+    root_move_plan(m->a, m->c->config, m->o->cmdline ? m->o->cmdline : "", &devices, &moves,
+                   &m->plan->report);
+    for (size_t i = 0; i < moves.n; i++)
+        add(m, PLAN_DISKS, "move",
+            arena_printf(m->a, "the files of %s on %s", moves.items[i].label, moves.items[i].from),
+            arena_printf(m->a, "to %s", moves.items[i].to->device));
+}
+
 static int plan_disks(const Making *m, Error *e)
 {
     static const Inspector nobody = {.look = look_at_nothing};
@@ -176,6 +201,7 @@ static int plan_disks(const Making *m, Error *e)
             add(m, PLAN_DISKS, "REFUSE", arena_strdup(m->a, items[i].name), "its findings tell why");
     }
     storage_items_free(items, n);
+    plan_moves(m);
     return 0;
 }
 

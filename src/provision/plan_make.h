@@ -8,6 +8,7 @@
 typedef struct PlanOptions {
     const Inspector *inspector; /* who looks at devices; NULL: they are taken as blank */
     bool offline;               /* nothing may be fetched */
+    const char *cmdline;        /* of the machine's kernel: tells its root; NULL: not known */
 } PlanOptions;
 
 /* `c` as for a stage; its root may be -EBADF: an empty one. What is refused, and what cannot be as it is, is

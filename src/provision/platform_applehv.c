@@ -16,14 +16,20 @@
 
 enum { VSOCK_PORT = 1024, ANSWER_SEC = 10, HEAD_MAX = 64 * 1024 };
 
-static int host_connect(Error *e)
+static int host_connect(const PlatformFetch *p, Error *e)
 {
     const struct sockaddr_vm host = {
         .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = VSOCK_PORT};
     const char *path = getenv("BASALT_VSOCK");
-    const struct timeval patience = {.tv_sec = ANSWER_SEC};
+    struct timeval patience = {.tv_sec = ANSWER_SEC};
     struct sockaddr_un instead = {.sun_family = AF_UNIX};
     bool test = path && *path;
+    if (p->deadline_ms) {
+        int64_t left = p->deadline_ms - monotonic_ms();
+        if (left < ANSWER_SEC * 1000)
+            patience = (struct timeval){.tv_sec = left > 0 ? left / 1000 : 0,
+                                        .tv_usec = left > 0 ? left % 1000 * 1000 + 1 : 1};
+    }
     _cleanup_close_ int fd = socket(test ? AF_UNIX : AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -68,12 +74,12 @@ static int answer_read(Buf *answer, Buf *ret, Error *e)
     return 0;
 }
 
-static int ask(Buf *ret, Error *e)
+static int ask(const PlatformFetch *p, Buf *ret, Error *e)
 {
     static const char request[] = "GET / HTTP/1.0\r\nHost: d\r\nAccept: application/json\r\n\r\n";
     _cleanup_(buf_done_secret)
     Buf answer = BUF_INIT;
-    _cleanup_close_ int fd = host_connect(e);
+    _cleanup_close_ int fd = host_connect(p, e);
 
     if (fd < 0)
         return -EAGAIN;
@@ -91,7 +97,7 @@ int applehv_fetch(const PlatformFetch *p, Buf *ret, Error *e)
 
     if (r < 0)
         return r;
-    while ((r = ask(ret, &why)) == -EAGAIN) {
+    while ((r = ask(p, ret, &why)) == -EAGAIN) {
         log_info("%s", why.text);
         if (!platform_pause(p))
             break;

@@ -63,15 +63,22 @@ static int cd_read(void *context, const DriveDevice *d, const char *label _unuse
     return 1;
 }
 
+static int cd_try(Cd *cd)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+
+    return drive_each(a, cd_read, cd);
+}
+
 static int cd_fetch(const PlatformFetch *p, const char *const *types, Buf *ret, Error *e)
 {
     Cd cd = {.types = types, .ret = ret};
-    int r = drive_each(p->arena, cd_read, &cd);
+    int r = cd_try(&cd);
 
     if (r == 0)
         log_info("waiting for a CD with ovf-env.xml");
     while (r == 0 && platform_pause(p))
-        r = drive_each(p->arena, cd_read, &cd);
+        r = cd_try(&cd);
     if (r == 0)
         return error_set(e, ETIMEDOUT, "no CD with ovf-env.xml appeared in time");
     return r < 0 ? r : 0;

@@ -43,9 +43,11 @@ static int drive_read(const PlatformFetch *p, int root, const Drive *d, Buf *ret
 
 int drive_try(const PlatformFetch *p, Buf *ret, Error *e)
 {
+    _cleanup_arena_ Arena *a = arena_new(); /* it may be tried for a long time */
+
     for (size_t i = 0; i < ELEMENTS(p->platform->drives) && p->platform->drives[i].label; i++) {
         const Drive *d = &p->platform->drives[i];
-        _cleanup_close_ int root = drive_open_label(p->arena, d->label, e);
+        _cleanup_close_ int root = drive_open_label(a, d->label, e);
         if (root == -ENOENT)
             continue;
         return root < 0 ? root : drive_read(p, root, d, ret, e);
@@ -117,8 +119,9 @@ DEFINE_CLEANUP(struct if_nameindex *, if_freenameindex);
 
 /* The address of the DHCP server, which is where CloudStack's metadata are, out of systemd-networkd's lease.
  */
-static int lease_server(Arena *a, const char **ret)
+static int lease_server(Buf *ret)
 {
+    _cleanup_arena_ Arena *a = arena_new();
     _cleanup_(if_freenameindexp)
     struct if_nameindex *names = if_nameindex();
 
@@ -134,24 +137,24 @@ static int lease_server(Arena *a, const char **ret)
         if (!at)
             continue;
         at += sizeof(key) - 1;
-        *ret = arena_printf(a, "%.*s", (int)strspn(at, "0123456789abcdefABCDEF.:"), at);
-        return **ret ? 0 : -ENOENT;
+        buf_add(ret, at, strspn(at, "0123456789abcdefABCDEF.:"));
+        return ret->len > 0 ? 0 : -ENOENT;
     }
     return -ENOENT;
 }
 
 static int race_dhcp_server(Racer *r, Buf *ret, Error *e)
 {
-    const char *server;
-    int k = lease_server(r->fetch.arena, &server);
+    _cleanup_buf_ Buf server = BUF_INIT;
+    int k = lease_server(&server);
 
     if (k == -ENOENT)
         log_info("waiting for a DHCP lease");
     while (k == -ENOENT && platform_pause(&r->fetch))
-        k = lease_server(r->fetch.arena, &server);
+        k = lease_server(&server);
     if (k < 0)
         return error_set(e, ETIMEDOUT, "no DHCP lease appeared in time");
-    r->url = arena_printf(r->fetch.arena, "http://%s%s", server, strstr(r->url, "/latest"));
+    r->url = arena_printf(r->fetch.arena, "http://%s%s", server.data, strstr(r->url, "/latest"));
     return race_metadata(r, ret, e);
 }
 

@@ -19,6 +19,8 @@
 #include "provision/platform.h"
 #include "provision/program.h"
 
+enum { CMDLINE_MAX = 1 << 20 };
+
 static const char *root_option, *inspect_option, *platform_option, *format_option = "text";
 static StringList disk_options;
 static bool offline_option;
@@ -139,7 +141,10 @@ static int make(Plan *p, Fetcher *fetcher, Error *e)
         .fetcher = fetcher,
         .state = &state,
     };
-    const PlanOptions o = {&devices.inspector, offline_option};
+    _cleanup_buf_ Buf cmdline = BUF_INIT;
+    if (here && file_read_at(AT_FDCWD, "/proc/cmdline", CMDLINE_MAX, &cmdline, NULL) >= 0 && cmdline.len > 0)
+        cmdline.data[cmdline.len - 1] = '\0';
+    const PlanOptions o = {&devices.inspector, offline_option, cmdline.data};
     return plan_make(p, &c, &o, e);
 }
 

@@ -81,7 +81,7 @@ static int raid_apply(StorageContext *c, StorageItem *item, Error *e)
     if (r >= 0)
         r = device_settle(e);
     if (r >= 0)
-        r = device_wait(item->arena, p->device, DEVICE_WAIT_SEC, &real, e);
+        r = device_wait(item->arena, p->device, c->wait_sec ? c->wait_sec : DEVICE_WAIT_SEC, &real, e);
     return r < 0 ? error_wrap(e, r, "%s array %s", verb, raid->name) : 0;
 }
 

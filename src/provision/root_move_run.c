@@ -253,7 +253,9 @@ static int fill(const RootMove *m, const char *store, Error *e)
         error_errno(e, r, UNFINISHED);
     if (r >= 0 && syncfs(root) < 0)
         r = error_errno(e, -errno, "writing %s", m->to->device);
-    if (r >= 0 && unlinkat(root, UNFINISHED, 0) < 0)
+    struct stat st;
+    if (r >= 0 && (unlinkat(root, UNFINISHED, 0) < 0 || stat(store, &st) < 0 ||
+                   futimens(root, (struct timespec[]){st.st_atim, st.st_mtim}) < 0))
         r = error_errno(e, -errno, UNFINISHED);
     return r < 0 ? r : dir_sync(root);
 }

@@ -12,7 +12,7 @@ typedef struct FilesStageOptions {
     bool keys_fragment;      /* where ssh keys go, see users.h */
     const FilesHooks *hooks; /* may be NULL */
     LuksUuid luks_uuid;
-    LuksFinish luks_finish; /* NULL: nothing */
+    LuksFinish luks_finish;     /* NULL: nothing */
     const char *const *covered; /* plan only, see below */
 } FilesStageOptions;
 

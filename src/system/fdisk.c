@@ -10,6 +10,7 @@ int fdisk_load(Fdisk *f, Error *e)
         {"fdisk_unref_context", &f->unref_context},
         {"fdisk_set_ask", &f->set_ask},
         {"fdisk_disable_dialogs", &f->disable_dialogs},
+        {"fdisk_enable_listonly", &f->enable_listonly},
         {"fdisk_save_user_sector_size", &f->save_user_sector_size},
         {"fdisk_assign_device_by_fd", &f->assign_by_fd},
         {"fdisk_deassign_device", &f->deassign},

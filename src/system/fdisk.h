@@ -10,6 +10,7 @@ typedef struct Fdisk {
     int (*set_ask)(struct fdisk_context *, int (*)(struct fdisk_context *, struct fdisk_ask *, void *),
                    void *);
     int (*disable_dialogs)(struct fdisk_context *, int);
+    int (*enable_listonly)(struct fdisk_context *, int);
     int (*save_user_sector_size)(struct fdisk_context *, unsigned, unsigned);
     int (*assign_by_fd)(struct fdisk_context *, int, const char *, int);
     int (*deassign)(struct fdisk_context *, int);

@@ -51,6 +51,7 @@ static int session_open(Session *s, TableImage *image, Error *e)
         abort();
     s->f.set_ask(context, no_dialog, NULL);
     s->f.disable_dialogs(context, 1);
+    s->f.enable_listonly(context, 1); /* no look for what else is on the disk */
     s->f.save_user_sector_size(context, ss, ss);
     r = s->f.assign_by_fd(context, image->fd, "table", 0);
     if (r < 0) {
@@ -208,7 +209,7 @@ int partition_table_read(Arena *a, int disk, const TableGeometry *g, PartitionTa
         *ret = t;
         return 0;
     }
-    r = table_image_load(&image, disk, g, e);
+    r = table_image_load(&image, disk, g, false, e);
     if (r < 0)
         return r;
     partition_table_blank(g, &t);
@@ -345,7 +346,7 @@ int partition_table_write(int disk, const TableGeometry *g, const TableEdit *edi
     Session s = {0};
     const char *repaired;
     TableKind kind;
-    int r = table_image_load(&image, disk, g, e);
+    int r = table_image_load(&image, disk, g, edit->new_table, e);
 
     if (r < 0)
         return r;
@@ -373,7 +374,7 @@ int partition_table_write(int disk, const TableGeometry *g, const TableEdit *edi
 int partition_table_erase(int disk, const TableGeometry *g, const TableHooks *hooks, Error *e)
 {
     _cleanup_table_image_ TableImage image = TABLE_IMAGE_INIT;
-    int r = table_image_load(&image, disk, g, e);
+    int r = table_image_load(&image, disk, g, false, e);
 
     if (r < 0)
         return r;

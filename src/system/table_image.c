@@ -15,8 +15,9 @@
 #include <sys/uio.h>
 
 enum {
-    HEAD_SIZE = 256 << 10,
-    TAIL_SIZE = 64 << 10, /* not where a RAID superblock of the disk's last partition would be */
+    HEAD_SIZE = 32 << 10,
+    SIGNATURES_SIZE = 256 << 10,
+    TAIL_SIZE = 32 << 10, /* not where a RAID superblock of the disk's last partition would be */
     HEADER_SIZE_MIN = 92,
     MBR_ENTRIES = 446,
     MBR_ENTRY_SIZE = 16,
@@ -206,7 +207,7 @@ static void judge_header(TableImage *t, int disk, uint64_t lba, GptHeader *h)
     h->state = h->why ? HEADER_BROKEN : HEADER_SOUND;
 }
 
-int table_image_load(TableImage *t, int disk, const TableGeometry *g, Error *e)
+int table_image_load(TableImage *t, int disk, const TableGeometry *g, bool signatures, Error *e)
 {
     unsigned ss = g->sector_size;
     uint8_t first[512];
@@ -224,7 +225,8 @@ int table_image_load(TableImage *t, int disk, const TableGeometry *g, Error *e)
         return error_errno(e, -errno, "cannot make a copy of the partition table");
     uint64_t size = t->sectors * ss, half = size / 2 / ss * ss;
     uint64_t tail = half < TAIL_SIZE ? half : TAIL_SIZE;
-    uint64_t head = size - tail < HEAD_SIZE ? size - tail : HEAD_SIZE;
+    uint64_t head = signatures ? SIGNATURES_SIZE : HEAD_SIZE;
+    head = size - tail < head ? size - tail : head;
     r = add_part(t, disk, 0, head, true);
     if (r == 0)
         r = add_part(t, disk, size - tail, tail, false);

@@ -52,8 +52,9 @@ typedef struct TableImage {
 void table_image_done(TableImage *t);
 #define _cleanup_table_image_ _cleanup_(table_image_done)
 
-/* Copies and judges; never fails for what it finds. */
-int table_image_load(TableImage *t, int disk, const TableGeometry *g, Error *e);
+/* Copies and judges; never fails for what it finds. With `signatures` it copies as far as file systems and
+ * their like sign a disk, so that libfdisk can take those away. */
+int table_image_load(TableImage *t, int disk, const TableGeometry *g, bool signatures, Error *e);
 /* Takes a header out of the copy (not off the disk), so that libfdisk does not see it. */
 int table_image_hide(TableImage *t, const GptHeader *h);
 /* Puts a protective MBR into the copy, keeping its boot code. */

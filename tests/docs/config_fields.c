@@ -1,5 +1,6 @@
-/* Every field of the config language as ignition-config(5) has to have it, one line a field: made by a walk over the
- * schema's tables. What stands in many places (contents, references, owners) is printed once, under its own name. */
+/* Every field of the config language as ignition-config(5) has to have it, one line a field: made by a walk
+ * over the schema's tables. What stands in many places (contents, references, owners) is printed once, under
+ * its own name. */
 #include <stdio.h>
 #include <string.h>
 
@@ -48,13 +49,17 @@ static void print_range(unsigned since, unsigned until, const char *first)
 
 static void print_kind(const IgnField *f)
 {
-    static const char *const names[] = {
-        [IGN_KIND_STRING] = "text",   [IGN_KIND_INT] = "number",           [IGN_KIND_BOOL] = "boolean",
-        [IGN_KIND_OBJECT] = "object", [IGN_KIND_OBJECTS] = "list of objects", [IGN_KIND_STRINGS] = "list of texts"};
+    static const char *const names[] = {[IGN_KIND_STRING] = "text",
+                                        [IGN_KIND_INT] = "number",
+                                        [IGN_KIND_BOOL] = "boolean",
+                                        [IGN_KIND_OBJECT] = "object",
+                                        [IGN_KIND_OBJECTS] = "list of objects",
+                                        [IGN_KIND_STRINGS] = "list of texts"};
     const char *s = f->type ? shared_name(f->type) : NULL;
 
     if (s)
-        printf("%s%s%s", f->kind == IGN_KIND_OBJECTS ? "list of " : "", s, f->kind == IGN_KIND_OBJECTS ? "s" : "");
+        printf("%s%s%s", f->kind == IGN_KIND_OBJECTS ? "list of " : "", s,
+               f->kind == IGN_KIND_OBJECTS ? "s" : "");
     else
         printf("%s", names[f->kind]);
 }

@@ -201,7 +201,7 @@ class Chains(ProvisionTest):
 
     def test_bad_children(self):
         for child, words in ((data("{"), "data URL"), (data(""), "empty"), (data(config("9.9.9")), "version"),
-                             ("data:;base64,%%", "at $.ignition.config.merge.0.source"), ("ftp://x/y", "scheme"), ("s3://b/k", "not supported yet")):
+                             ("data:;base64,%%", "at $.ignition.config.merge.0.source"), ("ftp://x/y", "scheme"), ("tftp://127.0.0.1", "no URL of a file")):
             with self.subTest(child=child):
                 self.assertIn(words, self.stage("fetch", merge(child), code=1))
                 self.assertFalse(self.cache.exists())
@@ -319,7 +319,7 @@ class Leftovers(ProvisionTest):
         duplicate = config(storage={"files": [file_entry("/a", secret), file_entry("/a", secret)]}, passwd=users)
         broken = json.dumps(config(passwd=users))[:-3]
         child = merge(data(duplicate), passwd=users)
-        unsupported = merge("s3://bucket/key?token=s3cr3t", passwd=users)
+        unsupported = merge("tftp://127.0.0.1?token=s3cr3t", passwd=users)
         for bad in (duplicate, broken, child, unsupported):
             out = self.stage("fetch", bad, code=1)
             self.assertIn("CRITICAL : Ignition failed: ", out)

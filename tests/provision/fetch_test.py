@@ -24,14 +24,14 @@ class TftpServer:
     """RFC 1350 with RFC 2347–2349, one reader at a time. `options`: answer them, "ignore" or "refuse"."""
 
     def __init__(self, files, options="answer", lose=(), repeat=False, stranger=False, errors=(), silent=0, tsize=None,
-                 cut=0):
+                 cut=0, address="127.0.0.1"):
+        self.address, self.family = address, socket.AF_INET6 if ":" in address else socket.AF_INET
         self.files, self.options, self.lose, self.repeat = files, options, set(lose), repeat
         self.stranger, self.errors, self.silent, self.tsize, self.cut = stranger, list(errors), silent, tsize, cut
         self.requests, self.sent = [], 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.url = f"tftp://127.0.0.1:{self.port}"
+        self.socket = socket.socket(self.family, socket.SOCK_DGRAM)
+        self.socket.bind((address, 0))
+        self.url = f"tftp://{f'[{address}]' if ':' in address else address}:{self.socket.getsockname()[1]}"
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -45,8 +45,8 @@ class TftpServer:
             if self.silent > 0:
                 self.silent -= 1
                 continue
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-                own.bind(("127.0.0.1", 0))
+            with socket.socket(self.family, socket.SOCK_DGRAM) as own:
+                own.bind((self.address, 0))
                 own.settimeout(5)
                 try:
                     self.transfer(own, client, words)
@@ -123,7 +123,7 @@ class Tftp(ProvisionTest):
 
     def test_ways(self):
         for kw in ({}, {"options": "ignore"}, {"options": "refuse"}, {"repeat": True}, {"lose": (1, 2, 4)},
-                   {"silent": 1}, {"stranger": True}, {"tsize": 0}):
+                   {"silent": 1}, {"stranger": True}, {"tsize": 0}, {"address": "::1"}):
             with self.subTest(**kw):
                 s = self.server(**kw)
                 self.fetch(s.url + "/child.ign")

@@ -1,6 +1,7 @@
 /* A hostile disk is read, planned for, written and read again. The first byte of an input says how (see the
- * flags), the second how many of the last 512-byte pieces are the end of the disk; the rest is its beginning. What
- * is between is zero. Checksums are put right where the flags say so, or nothing but them would be tested. */
+ * flags), the second how many of the last 512-byte pieces are the end of the disk; the rest is its beginning.
+ * What is between is zero. Checksums are put right where the flags say so, or nothing but them would be
+ * tested. */
 #include <endian.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,7 +22,10 @@ static const IgnPartition partitions[] = {
     {.number = {true, 1}, .size_mib = {true, 0}, .resize = BOOL_TRUE},
     {.number = {true, 3}, .guid = "11111111-2222-4333-8444-555555555555"},
 };
-#define LIST(first, count) {.items = (void *)(uintptr_t) & partitions[first], .n = (count)}
+#define LIST(first, count)                                                                                   \
+    {                                                                                                        \
+        .items = (void *)(uintptr_t)&partitions[first], .n = (count)                                         \
+    }
 static const IgnDisk disks[8] = {
     {.device = "/dev/x", .partitions = LIST(0, 2)},
     {.device = "/dev/x", .partitions = LIST(1, 1)},
@@ -57,17 +61,22 @@ static void mend(uint8_t *disk, uint64_t lba, unsigned ss)
     put32(h + 16, (uint32_t)crc32(0, h, size));
 }
 
-static PartitionPlan *plan(Arena *a, int fd, const IgnDisk *disk, const TableGeometry *g, StorageItem *item)
+/* NULL: refused */
+static PartitionPlan *plan(Arena *a, int fd, const IgnDisk *disk, const TableGeometry *g)
 {
+    _cleanup_report_ Report report = REPORT_INIT(a);
     static const char path[] = "/dev/x";
     DeviceFacts *f = ARENA_NEW(a, DeviceFacts);
 
-    *f = (DeviceFacts){.path = path, .real = path, .exists = true, .size = g->size, .sector_size = g->sector_size};
+    *f = (DeviceFacts){
+        .path = path, .real = path, .exists = true, .size = g->size, .sector_size = g->sector_size};
     if (partition_table_read(a, fd, g, &f->table, NULL) < 0)
         return NULL;
-    *item = (StorageItem){
-        .object = disk, .json_path = "$.storage.disks.0", .arena = a, .facts = f, .report = REPORT_INIT(a)};
-    return partition_plan_make(item, NULL);
+    StorageItem item = {
+        .object = disk, .json_path = "$.storage.disks.0", .arena = a, .facts = f, .report = report};
+    PartitionPlan *p = partition_plan_make(&item, NULL);
+    report = item.report;
+    return report.errors ? NULL : p;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -81,7 +90,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const IgnDisk *disk = &disks[(flags & CONFIG) >> 3];
     _cleanup_close_ int fd = memfd_create("disk", MFD_CLOEXEC);
     _cleanup_arena_ Arena *a = arena_new();
-    StorageItem item;
 
     if (tail > rest)
         tail = rest;
@@ -98,15 +106,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         mend(map, DISK_SIZE / ss - 1, ss);
     munmap(map, DISK_SIZE);
 
-    const PartitionPlan *p = plan(a, fd, disk, &g, &item);
-    if (!p || item.report.errors || !p->write)
+    const PartitionPlan *p = plan(a, fd, disk, &g);
+    if (!p || !p->write)
         return 0;
     int r = p->erase ? partition_table_erase(fd, &g, NULL, NULL)
                      : partition_table_write(fd, &g, &p->edit, NULL, NULL);
     if (r < 0)
         return 0; /* overlaps of others that libfdisk will not write */
-    p = plan(a, fd, disk, &g, &item);
-    if (!p || item.report.errors || p->write)
+    p = plan(a, fd, disk, &g);
+    if (!p || p->write)
         abort(); /* what was written is not what was planned */
     return 0;
 }

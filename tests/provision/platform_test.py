@@ -570,6 +570,16 @@ class Firmware(PlatformTest):
         self.assertTrue(asked[1].startswith(b"GET / HTTP/1.0\r\n"))
         self.assertIn(b"Accept: application/json\r\n", asked[1])
 
+    def test_applehv_silent_host(self):
+        path = str(self.dir / "vsock")
+        self.env["BASALT_VSOCK"] = path
+        (self.sys / "devices/virtual/misc/vsock").mkdir(parents=True)
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.bind(path)
+        listener.listen(8)
+        self.assertIn("broke off", self.fetch("applehv", code=1, timeout="300ms"))
+
     def test_applehv_without_host(self):
         self.env["BASALT_VSOCK"] = str(self.dir / "nobody")
         (self.sys / "devices/virtual/misc/vsock").mkdir(parents=True)

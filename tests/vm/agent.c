@@ -1,9 +1,10 @@
 /* The test's hand in the guest: takes shell scripts from a virtio port and gives back what they printed. One
  * request at a time: "RUN <bytes of the script> <bytes of its input>\n", the script, the input; the answer is
- * "DONE <status> <bytes>\n" and the output. "SEED <n> 0\n" and n bytes stirs the kernel's random numbers anew, which
- * all machines that start from one saved state need. Output goes through a file, not a pipe, so that a script
- * may leave processes behind. Each script runs in the root of process 1, so that the agent, which is started
- * in the initramfs, goes on in the root that the machine switched to. Nothing of this is in the product. */
+ * "DONE <status> <bytes>\n" and the output. "SEED <n> 0\n" and n bytes stirs the kernel's random numbers
+ * anew, which all machines that start from one saved state need. Output goes through a file, not a pipe, so
+ * that a script may leave processes behind. Each script runs in the root of process 1, so that the agent,
+ * which is started in the initramfs, goes on in the root that the machine switched to. Nothing of this is in
+ * the product. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

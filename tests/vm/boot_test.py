@@ -95,7 +95,7 @@ def test_failing_steps_are_named():
 
 
 def test_root_that_never_comes():
-    with vm.boot([], {"ignition": {"version": "3.4.0"}}, append="rd.timeout=2 rd.emergency=poweroff") as m:
+    with vm.boot([], {"ignition": {"version": "3.4.0"}}, words="rd.timeout=2 rd.emergency=poweroff") as m:
         m.wait_for(r"failed step   root-wait (.|\n)*by-label/root \(root=LABEL=root\) did not appear within 2 s", never=None)
         assert m.wait_for_end() == "guest-shutdown"
 
@@ -117,7 +117,7 @@ def test_metal_config_from_the_boot_partition():
     text["systemd"]["units"].append(unit)
     boot = boot_disk({"ignition.firstboot": "", "ignition/config.ign": json.dumps(text),
                       "loader/entries/a.conf": "title a\noptions quiet ignition.firstboot rw\n"})
-    with vm.boot([vm.Disk("system", "1500M"), boot], platform="metal") as m:
+    with vm.boot([vm.Disk("system", "1500M"), boot], words="ignition.platform.id=metal") as m:
         m.wait_for(REAL)
         check_provisioned(m)
         assert m.run("systemctl is-active ignition-firstboot-complete.service") == "active\n"
@@ -136,11 +136,12 @@ class Page(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_network_when_the_config_needs_it():
+def test_made_by_dracut_with_network_for_the_config():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     parent = {"ignition": {"version": "3.4.0", "config": {"merge": [{"source": f"http://10.0.2.2:{server.server_port}/"}]}}}
-    with vm.boot([vm.Disk("system", "1500M")], parent, network=True) as m:
+    with vm.cold_boot([vm.Disk("system", "1500M")], parent, network=True,
+                      words="ignition.firstboot ignition.platform.id=qemu") as m:
         m.wait_for(REAL)
         check_provisioned(m)
     server.shutdown()

@@ -11,7 +11,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-LEAN = "base systemd systemd-initrd dracut-systemd udev-rules rootfs-block fs-lib shutdown usrmount"
+LEAN = "base systemd systemd-initrd dracut-systemd udev-rules rootfs-block fs-lib usrmount"
 STORAGE = "crypt dm lvm mdraid"
 KEPT = 12  # images and saved states, the oldest go
 
@@ -48,7 +48,8 @@ def digest(*parts):
 
 
 def keep_newest(pattern):
-    found = sorted(cache().glob(pattern), key=lambda path: path.stat().st_mtime)
+    found = [path for path in cache().glob(pattern) if path.suffix not in (".lock", ".part")]
+    found.sort(key=lambda path: path.stat().st_mtime)
     for path in found[:-KEPT]:
         path.unlink(missing_ok=True)
 

@@ -43,6 +43,7 @@ HARDWARE = """
     -netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile=
     -device virtio-scsi-pci,id=scsi -device virtio-rng-pci
 """.split()
+BOOT_WORDS = "root=LABEL=root systemd.unit=basic.target basalt.vm.populate systemd.show_status=error"
 Result = collections.namedtuple("Result", "status output")
 work = pathlib.Path(tempfile.mkdtemp(prefix="basalt-vm."))
 machines = []  # in the order they were started, for what is told of a failure
@@ -334,7 +335,7 @@ def require(*programs):
 
 
 def saved(name, initrd, *, append="", memory=1024, tpm=False):
-    """A state in which the agent waits, and the boot where it is to be held; made when it is missing."""
+    """A state in which the agent waits, made when it is missing."""
     version = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE).stdout
     seen = (version, initrd.name, CMDLINE, append, HARDWARE, memory, tpm)
     path = initramfs.cache() / f"vm-state-{name}-{initramfs.digest(*seen)}"
@@ -343,8 +344,6 @@ def saved(name, initrd, *, append="", memory=1024, tpm=False):
         if not path.exists():
             part = path.with_suffix(".part")
             with Machine(kernel=initramfs.base() / "vmlinuz", initrd=initrd, append=append, memory=memory, tpm=tpm) as m:
-                if "basalt.vm.hold" in append:
-                    m.run("until [ -p /run/basalt-vm-hold ]; do sleep 0.1; done")
                 m.run("udevadm settle")
                 m.save(part)
             os.rename(part, path)
@@ -379,23 +378,39 @@ def install_product(root):
     shutil.copy(top / "system/firstboot-complete", root / "usr/lib/basalt-ignition")
 
 
-def boot(disks, config=None, *, first=True, network=False, append="", root="LABEL=root", platform="qemu"):
-    """A machine on its way through the product's initramfs into `root`, which gets a small system when it is empty. The
-    config comes from the firmware. First boots go on from a saved state, unless `append` makes them special."""
+def cold_boot(disks, config=None, *, network=False, words=""):
+    """A machine from its first instruction on, with an initramfs that dracut made of the product's modules."""
     require(QEMU, "unshare")
     modules = "basalt-ignition-network systemd-networkd" if network else "basalt-ignition"
     initrd = initramfs.build("boot", f"{initramfs.LEAN} {initramfs.STORAGE} {modules} basalt-vm", install=install_product)
-    words = f"root={root} systemd.unit=basic.target basalt.vm.populate systemd.show_status=error"
-    if first:
-        words += f" ignition.firstboot ignition.platform.id={platform}"
-    options = {"kernel": initramfs.base() / "vmlinuz", "initrd": initrd,
-               "fw_cfg": json.dumps(config) if isinstance(config, dict) else config}
-    if not first or network or append or platform != "qemu":
-        return Machine(append=f"{words} {append}", disks=disks, **options)
-    words += " basalt.vm.hold"
-    m = Machine(append=words, disks=disks, state=saved("hold", initrd, append=words), **options)
+    return Machine(kernel=initramfs.base() / "vmlinuz", initrd=initrd, append=f"{BOOT_WORDS} {words}", disks=disks,
+                   fw_cfg=json.dumps(config) if isinstance(config, dict) else config)
+
+
+def staged():
+    """The product as its module puts it into an image, packed."""
+    tree = pathlib.Path(tempfile.mkdtemp(prefix="staged.", dir=work))
+    install_product(tree)
+    shutil.rmtree(tree / "usr/lib/dracut")
+    subprocess.run([str(initramfs.HERE / "stage_module.sh"), str(initramfs.TOP / "dracut/90basalt-ignition"), str(tree)],
+                   check=True)
+    return subprocess.run(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE, check=True).stdout
+
+
+def boot(disks, config=None, *, first=True, words=""):
+    """A machine on its way through all units into the root LABEL=root, which gets a small system when it is empty. It
+    starts where udev has seen the devices, from the saved state, so any program and any kernel command line (`words`
+    more of it) go without making an image."""
+    if first and "ignition.platform.id" not in words:
+        words += " ignition.platform.id=qemu"
+    m = idle(fw_cfg=json.dumps(config) if isinstance(config, dict) else config)
+    m.run("tar -C / -x --keep-directory-symlink", data=staged())
+    for disk in disks:
+        m.add_disk(disk)
+    m.put("/run/cmdline", f"{CMDLINE} {BOOT_WORDS} {'ignition.firstboot' if first else ''} {words}\n")
     # The saved kernel knows the firmware's files of the machine that was saved.
-    m.run("modprobe -r qemu_fw_cfg; modprobe qemu_fw_cfg; echo > /run/basalt-vm-hold")
+    m.run("mount --bind /run/cmdline /proc/cmdline; modprobe -r qemu_fw_cfg; modprobe qemu_fw_cfg; systemctl daemon-reload;"
+          "systemctl start --no-block initrd.target")
     return m
 
 

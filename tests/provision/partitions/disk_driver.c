@@ -73,10 +73,13 @@ static IgnConfig *parse_config(Arena *a, const char *name, const char *text, siz
 
     *r = REPORT_INIT(a);
     *source = (Source){.name = name, .text = text, .len = n};
-    if (ign_config_parse_newest(a, source, IGN_PARSE_STRICT, &c, r) == 0)
+    if (ign_config_parse_newest(a, source, IGN_PARSE_STRICT, &c, r) == 0) {
+        report_done(r);
         return c;
+    }
     for (size_t i = 0; i < r->n; i++)
         printf("  invalid %s: %s\n", r->entries[i].path, r->entries[i].message);
+    report_done(r);
     return NULL;
 }
 
@@ -93,6 +96,13 @@ static StorageItem *make_item(Arena *a, const IgnConfig *c, size_t i)
     };
     storage_disk.describe(item);
     return item;
+}
+
+static void drop_item(StorageItem *item)
+{
+    string_list_done(&item->needs);
+    string_list_done(&item->gives);
+    report_done(&item->report);
 }
 
 typedef struct Case {
@@ -230,6 +240,7 @@ static void rerun(Arena *a, Case *c, const PartitionPlan *plan, const IgnConfig 
         puts("  A SECOND RUN WOULD NOT BE DONE:");
         print_item(item);
     }
+    drop_item(item);
 }
 
 static void plan_case(Case *c, const char *disk)
@@ -248,6 +259,7 @@ static void plan_case(Case *c, const char *disk)
     print_item(item);
     if (c->facts.exists && item->report.n == 0 && plan->write)
         rerun(a, c, plan, config);
+    drop_item(item);
 }
 
 /* Each line a fact or a disk; "disk" begins the facts anew; a line with a brace is the body of a disk of a
@@ -352,6 +364,7 @@ static int run_config(const char *path, bool apply)
     StorageContext c = {.inspector = &inspector, .hooks = &hooks};
     Error e = ERROR_INIT;
     bool refused = false;
+    int r;
 
     storage_context_init(&c);
     if (file_read_at(AT_FDCWD, path, 16 << 20, &text, &e) < 0)
@@ -368,7 +381,9 @@ static int run_config(const char *path, bool apply)
         if (!quiet)
             print_item(item);
         refused |= item->report.errors > 0;
-        if (apply && !refused && storage_changes_any(&item->changes) && item->kind->apply(&c, item, &e) < 0)
+        r = apply && !refused && storage_changes_any(&item->changes) ? item->kind->apply(&c, item, &e) : 0;
+        drop_item(item);
+        if (r < 0)
             return fail(&e);
     }
     return refused ? 3 : 0;

@@ -1,4 +1,5 @@
-/* Preloaded into sgdisk, which after each writing flushes every disk of the machine and sleeps for a second. */
+/* Preloaded into sgdisk, which after each writing flushes every disk of the machine, and then sleeps for a
+ * second. */
 void sync(void);
 unsigned sleep(unsigned seconds);
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The tests' dracut module: the agent, what holds a boot until the test lets it go, and tools to look with.
+# The tests' dracut module: the agent, what fills an empty root, and tools to look with.
 
 check() {
     return 255
@@ -20,10 +20,10 @@ installkernel() {
 install() {
     inst_simple "$moddir/basalt-vm-agent" /usr/lib/basalt-vm-agent
     inst_simple "$moddir/basalt-vm-populate" /usr/lib/basalt-vm-populate
-    for unit in agent.service hold.service idle.target populate.service; do
+    for unit in agent.service idle.target populate.service; do
         inst_simple "$moddir/basalt-vm-$unit" "$systemdsystemunitdir/basalt-vm-$unit"
     done
-    $SYSTEMCTL -q --root "$initdir" add-wants sysinit.target basalt-vm-agent.service basalt-vm-hold.service
+    $SYSTEMCTL -q --root "$initdir" add-wants sysinit.target basalt-vm-agent.service
     $SYSTEMCTL -q --root "$initdir" add-requires initrd.target basalt-vm-populate.service
     inst_multiple -o "$systemdsystemunitdir"/ignition-firstboot-complete.service \
         "$systemdsystemunitdir"/basic.target.wants/ignition-firstboot-complete.service \
