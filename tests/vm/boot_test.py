@@ -51,7 +51,7 @@ def check_provisioned(m):
 def check_message(m, step, *words):
     """The emergency message names the step; nothing went on, and there is no shell."""
     m.wait_for("does not start", never=None)
-    m.wait_for("-{80}\n\n", since=m.console.index("does not start"), never=None)
+    m.wait_for("command line[.]\n-{80}\n", since=m.console.index("does not start"), never=None)
     text = m.console[m.console.index("does not start"):]
     assert f"failed step   {step} " in text, text
     for word in words:
