@@ -16,7 +16,10 @@ depends() {
 installkernel() {
     hostonly='' instmods qemu_fw_cfg
     instmods -o ext4 xfs btrfs vfat nls_ascii nls_cp437 nls_iso8859_1
-    [[ ${DRACUT_ARCH:-$(uname -m)} == x86_64 ]] && hostonly='' instmods -o hv_utils vsock vmw_vsock_virtio_transport
+    # An image for any machine takes what Hyper-V and Apple's hypervisor hand the config over by.
+    if dracut_module_included kernel-modules; then
+        hostonly='' instmods -o hv_utils vsock vmw_vsock_virtio_transport
+    fi
     return 0
 }
 
@@ -27,7 +30,7 @@ add_unit() {
 }
 
 install_tools() {
-    inst_multiple mount umount mkdir rm ln cat cp grep sed tail sleep sulogin
+    inst_multiple mount umount mkdir rm ln cat cp sed sleep sulogin
     inst_multiple -o dmesg setfiles \
         useradd usermod userdel groupadd groupmod groupdel \
         mkfs.ext4 mkfs.xfs mkfs.btrfs mkfs.fat mkswap

@@ -67,7 +67,7 @@ class Generator(Scratch):
 
     def test_root_that_is_not_there_yet(self):
         self.assertEqual(self.generate("ignition.firstboot root=LABEL=my/root")[2],
-                         ["dev-disk-by\\x2dlabel-my\\x5cx2froot.device.d/90-ignition.conf"])
+                         ["dev-disk-by\\x2dlabel-my\\x5cx2froot.device.d/zz-ignition.conf"])
         self.assertTrue((self.top / "etc/cmdline.d/90-ignition.conf").read_text().startswith("rd.retry="))
         for root in ("root=/dev/nfs", "root=live:x", ""):
             self.assertEqual(self.generate(f"ignition.firstboot {root}")[2], [], root)

@@ -4,7 +4,7 @@ import initramfs
 import vm
 
 DRIVERS = "virtio_pci virtio_blk ext4 xfs btrfs vfat nls_ascii nls_cp437 nls_iso8859_1 qemu_fw_cfg"
-LIMIT = 2 * 1024 * 1024
+LIMIT = 2_000_000
 
 
 def sizes(modules, more):
