@@ -44,11 +44,24 @@ static void filesystem_describe(StorageItem *item)
     }
 }
 
+/* How it is declared, if it is made, and what is there. */
+static void detail_text(const IgnFilesystem *f, const FilesystemPlan *p, Buf *out)
+{
+    if (p->action == FILESYSTEM_MAKE && f->label)
+        buf_addf(out, "label '%s'", f->label);
+    if (p->action == FILESYSTEM_MAKE && f->uuid)
+        buf_addf(out, "%sUUID %s", out->len ? ", " : "", f->uuid);
+    if (p->unfinished)
+        buf_addf(out, "%swhat is there was cut in the making", out->len ? "; " : "");
+    else if (p->found)
+        buf_addf(out, "%sfound %s", out->len ? "; " : "", p->found);
+}
+
 static void filesystem_plan(const StorageContext *c _unused_, StorageItem *item)
 {
     const IgnFilesystem *f = item->object;
     FilesystemPlan *p = ARENA_NEW(item->arena, FilesystemPlan);
-    const char *detail = NULL;
+    _cleanup_buf_ Buf detail = BUF_INIT;
 
     item->plan = p;
     if (item->needs.n == 0)
@@ -58,10 +71,7 @@ static void filesystem_plan(const StorageContext *c _unused_, StorageItem *item)
         storage_refuse(item, p->field, "%s", p->refusal);
         return;
     }
-    if (p->unfinished)
-        detail = "what is there was cut in the making";
-    else if (p->found)
-        detail = arena_printf(item->arena, "found %s", p->found);
+    detail_text(f, p, &detail);
     const StorageVerb verbs[] = {
         [FILESYSTEM_KEEP] = STORAGE_KEEP,
         [FILESYSTEM_MAKE] = p->found ? STORAGE_RECREATE : STORAGE_CREATE,
@@ -71,8 +81,11 @@ static void filesystem_plan(const StorageContext *c _unused_, StorageItem *item)
     const char *kind = p->action == FILESYSTEM_WIPE || strcmp(f->format, "swap") == 0 ? "" : " filesystem";
     if (strcmp(object, "none") == 0)
         object = "no";
-    storage_change_add(item, verbs[p->action],
-                       arena_printf(item->arena, "%s%s on %s", object, kind, f->device), detail);
+    storage_change_add(
+        item, (StorageChange){.verb = verbs[p->action],
+                              .noun = "filesystem",
+                              .object = arena_printf(item->arena, "%s%s on %s", object, kind, f->device),
+                              .detail = detail.data});
 }
 
 /* ---- making it real ---- */

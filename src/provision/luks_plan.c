@@ -172,17 +172,24 @@ static void tell_make(StorageItem *item, const IgnLuks *l, const LuksPlan *p, co
                  p->generated ? "a key that is made now, kept in /etc/luks" : "its key file");
     if (p->options.flags & LUKS_ALLOW_DISCARDS)
         buf_add_str(&detail, ", discards go through");
-    storage_change_add(item, before ? STORAGE_RECREATE : STORAGE_CREATE, object, detail.data);
+    storage_change_add(item, (StorageChange){.verb = before ? STORAGE_RECREATE : STORAGE_CREATE,
+                                             .noun = "encrypted volume",
+                                             .object = object,
+                                             .detail = detail.data});
 }
 
 static void tell_reuse(StorageItem *item, const IgnLuks *l, const LuksPlan *p, bool opened)
 {
-    storage_change_add(item, STORAGE_KEEP,
-                       arena_printf(item->arena, "LUKS2 container '%s' on %s", l->name, p->device),
-                       "is as declared, what is in it stays");
+    storage_change_add(item, (StorageChange){.verb = STORAGE_KEEP,
+                                             .noun = "encrypted volume",
+                                             .object = arena_printf(item->arena, "LUKS2 container '%s' on %s",
+                                                                    l->name, p->device),
+                                             .detail = "is as declared, what is in it stays"});
     /* Its key is needed in any case: the booted system's key file is written from it. */
-    storage_change_add(item, STORAGE_CHANGE, arena_printf(item->arena, "/dev/mapper/%s", l->name),
-                       opened ? "is open; its key is checked" : "opened");
+    storage_change_add(item, (StorageChange){.verb = STORAGE_CHANGE,
+                                             .noun = "encrypted volume",
+                                             .object = arena_printf(item->arena, "/dev/mapper/%s", l->name),
+                                             .detail = opened ? "is open; its key is checked" : "opened"});
 }
 
 void luks_plan_make(const StorageContext *c _unused_, StorageItem *item)

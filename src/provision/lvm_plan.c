@@ -121,8 +121,11 @@ static void judge_size(Group *g, size_t i, const LvmVolume *found)
     uint64_t round = found->granularity ? found->granularity : 1;
 
     if (v->size_mib.value == 0 || (size >= wanted && size - wanted < round)) {
-        storage_change_add(g->item, STORAGE_KEEP, object,
-                           arena_printf(a, "%" PRIu64 " MiB", size >> MIB_SHIFT));
+        storage_change_add(g->item,
+                           (StorageChange){.verb = STORAGE_KEEP,
+                                           .noun = "logical volume",
+                                           .object = object,
+                                           .detail = arena_printf(a, "%" PRIu64 " MiB", size >> MIB_SHIFT)});
         return;
     }
     if (size > wanted) {
@@ -146,9 +149,12 @@ static void judge_size(Group *g, size_t i, const LvmVolume *found)
              words(a,
                    WORDS("lvextend", "--yes", "--size", arena_printf(a, "%" PRId64 "m", v->size_mib.value)),
                    NULL, both_names(g, v)));
-    storage_change_add(
-        g->item, STORAGE_CHANGE, object,
-        arena_printf(a, "from %" PRIu64 " to %" PRId64 " MiB", size >> MIB_SHIFT, v->size_mib.value));
+    storage_change_add(g->item,
+                       (StorageChange){.verb = STORAGE_CHANGE,
+                                       .noun = "logical volume",
+                                       .object = object,
+                                       .detail = arena_printf(a, "from %" PRIu64 " to %" PRId64 " MiB",
+                                                              size >> MIB_SHIFT, v->size_mib.value)});
 }
 
 /* What is there goes, or need not come. */
@@ -169,20 +175,29 @@ static bool judge_volume(Group *g, size_t i)
     if (v->should_exist == BOOL_FALSE) {
         if (found) {
             plan_removal(g, v);
-            storage_change_add(g->item, STORAGE_DELETE, object, NULL);
+            storage_change_add(
+                g->item, (StorageChange){.verb = STORAGE_DELETE, .noun = "logical volume", .object = object});
         }
         return false;
     }
     if (!found) {
-        storage_change_add(g->item, STORAGE_CREATE, object, size_text(a, v));
+        storage_change_add(g->item, (StorageChange){.verb = STORAGE_CREATE,
+                                                    .noun = "logical volume",
+                                                    .object = object,
+                                                    .detail = size_text(a, v)});
         return true;
     }
     if (is_removed(g, v)) {
         plan_removal(g, v);
-        storage_change_add(g->item, STORAGE_RECREATE, object,
-                           is_unfinished(found)
-                               ? arena_printf(a, "%s; an interrupted creation is made again", size_text(a, v))
-                               : size_text(a, v));
+        storage_change_add(
+            g->item,
+            (StorageChange){
+                .verb = STORAGE_RECREATE,
+                .noun = "logical volume",
+                .object = object,
+                .detail = is_unfinished(found)
+                              ? arena_printf(a, "%s; an interrupted creation is made again", size_text(a, v))
+                              : size_text(a, v)});
         return true;
     }
     judge_size(g, i, found);
@@ -344,8 +359,10 @@ static void plan_group(Group *g, bool active)
         step_add(g, arena_printf(a, "clearing the devices of volume group %s", d->name), NULL);
     step_add(g, arena_printf(a, "creating volume group %s", d->name),
              words(a, words(a, WORDS("vgcreate", "--yes"), &d->options, d->name), &list, NULL));
-    storage_change_add(g->item, clear ? STORAGE_RECREATE : STORAGE_CREATE,
-                       arena_printf(a, "volume group %s", d->name), detail.data);
+    storage_change_add(g->item, (StorageChange){.verb = clear ? STORAGE_RECREATE : STORAGE_CREATE,
+                                                .noun = "volume group",
+                                                .object = arena_printf(a, "volume group %s", d->name),
+                                                .detail = detail.data});
 }
 
 /* Volumes of it hold one of the devices. */
@@ -385,8 +402,11 @@ static void plan_activation(const StorageContext *c, Group *g)
     step_add(g, arena_printf(a, "activating volume group %s", g->declared->name),
              words(a, WORDS("vgchange", "--activate", "y", g->declared->name), NULL, NULL));
     if (!storage_changes_any(&g->item->changes))
-        storage_change_add(g->item, STORAGE_CHANGE, arena_printf(a, "volume group %s", g->declared->name),
-                           "is activated");
+        storage_change_add(g->item,
+                           (StorageChange){.verb = STORAGE_CHANGE,
+                                           .noun = "volume group",
+                                           .object = arena_printf(a, "volume group %s", g->declared->name),
+                                           .detail = "is activated"});
 }
 
 void lvm_plan_make(const StorageContext *c, StorageItem *item)
@@ -409,8 +429,10 @@ void lvm_plan_make(const StorageContext *c, StorageItem *item)
         plan_group(&g, is_active(&g));
         g.found = NULL;
     } else {
-        storage_change_add(item, STORAGE_KEEP, arena_printf(item->arena, "volume group %s", g.declared->name),
-                           NULL);
+        storage_change_add(
+            item, (StorageChange){.verb = STORAGE_KEEP,
+                                  .noun = "volume group",
+                                  .object = arena_printf(item->arena, "volume group %s", g.declared->name)});
     }
     plan_volumes(&g);
     plan_activation(c, &g);

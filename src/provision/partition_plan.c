@@ -108,8 +108,12 @@ static const char *partition_detail(const Planner *p, const Partition *x)
 
 static void change(const Planner *p, StorageVerb verb, unsigned number, const char *detail)
 {
-    storage_change_add(p->item, verb,
-                       arena_printf(p->item->arena, "partition %u of %s", number, p->facts->path), detail);
+    storage_change_add(p->item, (StorageChange){.verb = verb,
+                                                .noun = "partition",
+                                                .partition = number,
+                                                .object = arena_printf(p->item->arena, "partition %u of %s",
+                                                                       number, p->facts->path),
+                                                .detail = detail});
 }
 
 /* ---- 1. the table to start from ---- */
@@ -586,12 +590,21 @@ static void tell_table(Planner *p)
     PartitionPlan *plan = p->plan;
 
     if (plan->erase)
-        storage_change_add(p->item, STORAGE_DELETE, object, table_text(p));
+        storage_change_add(p->item, (StorageChange){.verb = STORAGE_DELETE,
+                                                    .noun = "partition table",
+                                                    .object = object,
+                                                    .detail = table_text(p)});
     else if (plan->edit.new_table)
-        storage_change_add(p->item, t->kind == TABLE_NONE ? STORAGE_CREATE : STORAGE_RECREATE, object,
-                           table_text(p));
+        storage_change_add(p->item,
+                           (StorageChange){.verb = t->kind == TABLE_NONE ? STORAGE_CREATE : STORAGE_RECREATE,
+                                           .noun = "partition table",
+                                           .object = object,
+                                           .detail = table_text(p)});
     else if (plan->write && t->repaired)
-        storage_change_add(p->item, STORAGE_CHANGE, object, t->repaired);
+        storage_change_add(p->item, (StorageChange){.verb = STORAGE_CHANGE,
+                                                    .noun = "partition table",
+                                                    .object = object,
+                                                    .detail = t->repaired});
 }
 
 static void tell_want(Planner *p, const Want *w)
@@ -671,11 +684,14 @@ static void tell_unknown(Planner *p)
                                                  : "all that is left";
         if (!opt_bool(d->should_exist, true))
             continue;
-        storage_change_add(p->item, STORAGE_CREATE,
-                           d->number.value > 0 ? arena_printf(a, "partition %lld of %s",
-                                                              (long long)d->number.value, p->facts->path)
-                                               : arena_printf(a, "a partition of %s", p->facts->path),
-                           arena_printf(a, "%s, size %s%s", start, size, label));
+        storage_change_add(
+            p->item, (StorageChange){.verb = STORAGE_CREATE,
+                                     .noun = "partition",
+                                     .object = d->number.value > 0
+                                                   ? arena_printf(a, "partition %lld of %s",
+                                                                  (long long)d->number.value, p->facts->path)
+                                                   : arena_printf(a, "a partition of %s", p->facts->path),
+                                     .detail = arena_printf(a, "%s, size %s%s", start, size, label)});
     }
 }
 
@@ -727,8 +743,10 @@ static void check_kernel(Planner *p)
     p->plan->kernel = p->plan->write || (f->kernel_known && !mapped && f->table.kind == TABLE_GPT &&
                                          p->n > 0 && !kernel_partitions_agree(f, &f->table));
     if (p->plan->kernel && !p->plan->write)
-        storage_change_add(p->item, STORAGE_CHANGE, arena_printf(p->item->arena, "partitions of %s", f->path),
-                           "the kernel learns of them");
+        storage_change_add(
+            p->item, (StorageChange){.verb = STORAGE_CHANGE,
+                                     .object = arena_printf(p->item->arena, "partitions of %s", f->path),
+                                     .detail = "the kernel learns of them"});
 }
 
 PartitionPlan *partition_plan_make(StorageItem *item, const PartitionPlanOptions *o)

@@ -108,30 +108,6 @@ static int look_at_nothing(void *context _unused_, Arena *a, const char *path, u
     return 0;
 }
 
-/* What a change of an item is a change of, by how its text begins; the first row that fits. */
-static const char *noun_of(const StorageItem *item, const StorageChange *c)
-{
-    static const struct {
-        const char *kind, *start, *noun;
-    } nouns[] = {
-        {"disk", "partition table", "partition table"},
-        {"disk", "partition ", "partition"},
-        {"disk", "a partition ", "partition"},
-        {"disk", "", NULL}, /* the kernel's view */
-        {"raid", "", "array"},
-        {"volume group", "volume group ", "volume group"},
-        {"volume group", "", "logical volume"},
-        {"luks", "", "encrypted volume"},
-        {"filesystem", "", "filesystem"},
-    };
-
-    for (size_t i = 0; i < ELEMENTS(nouns); i++)
-        if (strcmp(nouns[i].kind, item->kind->name) == 0 &&
-            strncmp(c->object, nouns[i].start, strlen(nouns[i].start)) == 0)
-            return nouns[i].noun;
-    return item->kind->name;
-}
-
 /* A disk that nothing is known of. */
 static void note_absent(const Making *m, const StorageItem *item)
 {
@@ -194,7 +170,7 @@ static int plan_disks(const Making *m, Error *e)
                      (PlanLine){.verb = storage_verb_name(c->verb),
                                 .object = arena_strdup(m->a, c->object),
                                 .detail = arena_strdup(m->a, c->detail),
-                                .noun = noun_of(&items[i], c),
+                                .noun = c->noun,
                                 .destroys = c->verb == STORAGE_RECREATE || c->verb == STORAGE_DELETE});
         }
         if (items[i].report.errors > 0)

@@ -316,9 +316,13 @@ static void plan_create(StorageItem *item, const Array *w, RaidPlan *p)
     p->argv = create_argv(item, w);
     p->stop = arrays_of(item, w->raid->devices.n);
     storage_change_add(
-        item, w->ours || p->stop[0] ? STORAGE_RECREATE : STORAGE_CREATE, object,
-        w->ours ? arena_printf(item->arena, "%s; an incomplete one is made again", create_detail(item, w))
-                : create_detail(item, w));
+        item,
+        (StorageChange){.verb = w->ours || p->stop[0] ? STORAGE_RECREATE : STORAGE_CREATE,
+                        .noun = "array",
+                        .object = object,
+                        .detail = w->ours ? arena_printf(item->arena, "%s; an incomplete one is made again",
+                                                         create_detail(item, w))
+                                          : create_detail(item, w)});
 }
 
 /* Everything is there; `named` says whether its device leads to it. */
@@ -331,15 +335,20 @@ static void plan_use(StorageItem *item, const Array *w, RaidPlan *p, bool named)
             : arena_printf(item->arena, "%s of %u devices", w->level, w->places);
     if (w->active && named) {
         p->action = RAID_KEEP;
-        storage_change_add(item, STORAGE_KEEP, object, health);
+        storage_change_add(
+            item, (StorageChange){.verb = STORAGE_KEEP, .noun = "array", .object = object, .detail = health});
         return;
     }
     p->action = RAID_ASSEMBLE;
     p->argv = assemble_argv(item, w, p->device);
     p->stop = arrays_of(item, w->raid->devices.n);
-    storage_change_add(item, STORAGE_CHANGE, object,
-                       arena_printf(item->arena, "%s; %s", health,
-                                    w->active ? "is started again under its name" : "is started"));
+    storage_change_add(item,
+                       (StorageChange){.verb = STORAGE_CHANGE,
+                                       .noun = "array",
+                                       .object = object,
+                                       .detail = arena_printf(item->arena, "%s; %s", health,
+                                                              w->active ? "is started again under its name"
+                                                                        : "is started")});
 }
 
 /* The name is free, or leads to an array of the members; *ret_named: the latter. */

@@ -25,7 +25,7 @@ bool storage_changes_any(const StorageChanges *l)
     return false;
 }
 
-void storage_change_add(StorageItem *item, StorageVerb verb, const char *object, const char *detail)
+void storage_change_add(StorageItem *item, StorageChange change)
 {
     StorageChanges *l = &item->changes;
 
@@ -36,11 +36,9 @@ void storage_change_add(StorageItem *item, StorageVerb verb, const char *object,
         l->items = more;
         l->size = l->size ? 2 * l->size : 8;
     }
-    l->items[l->n++] = (StorageChange){
-        .verb = verb,
-        .object = arena_strdup(item->arena, object),
-        .detail = arena_strdup(item->arena, detail),
-    };
+    change.object = arena_strdup(item->arena, change.object);
+    change.detail = arena_strdup(item->arena, change.detail);
+    l->items[l->n++] = change;
 }
 
 void storage_refuse(StorageItem *item, const char *field, const char *format, ...)

@@ -23,6 +23,8 @@ typedef enum StorageVerb {
 } StorageVerb;
 typedef struct StorageChange {
     StorageVerb verb;
+    const char *noun;   /* what it is, as a summary counts it: "partition"; NULL: not counted; static */
+    unsigned partition; /* of a disk's changes: one that means this partition alone; 0: all of the disk */
     const char *object; /* "partition 3 of /dev/vda", "ext4 filesystem on /dev/vda3" */
     const char *detail; /* "start 2048, size 204800 sectors, label 'root'"; never a secret; NULL: nothing */
 } StorageChange;
@@ -84,8 +86,8 @@ typedef struct StorageKind {
 extern const StorageKind storage_disk, storage_raid, storage_volume_group, storage_luks, storage_filesystem;
 extern const StorageKind *const storage_kinds[]; /* in the order of the stage; ends with NULL */
 
-/* Copies its strings into the arena of the item. */
-void storage_change_add(StorageItem *item, StorageVerb verb, const char *object, const char *detail);
+/* Copies object and detail into the arena of the item. */
+void storage_change_add(StorageItem *item, StorageChange change);
 /* A refusal: an error at the field of the item's object (NULL: at the object). */
 void storage_refuse(StorageItem *item, const char *field, const char *format, ...) _printf_(3, 4);
 /* Before each step that changes something. */

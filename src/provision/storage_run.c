@@ -154,16 +154,16 @@ static const char *name_real(void *context, Arena *a, const char *name)
 static bool change_replaces(const StorageItem *item, const StorageChange *change, const char *need,
                             const char *real)
 {
-    unsigned number = 0, of;
+    unsigned of;
     if (change->verb != STORAGE_RECREATE && change->verb != STORAGE_DELETE)
         return false;
-    if (item->needs.n == 0 || sscanf(change->object, "partition %u ", &number) != 1)
+    if (item->needs.n == 0 || !change->partition)
         return true;
     const char *disk = item->facts && item->facts[0].real ? item->facts[0].real : item->needs.items[0];
     of = storage_partition_of(disk, real ? real : need);
     if (!of)
         of = storage_partition_of(item->needs.items[0], need);
-    return !of || of == number;
+    return !of || of == change->partition;
 }
 
 /* What the items before this one make of its need. */

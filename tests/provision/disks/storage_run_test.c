@@ -44,11 +44,10 @@ static void fake_plan(const StorageContext *c, StorageItem *item)
     (void)c;
     if (level_is(r, "refuse") || (level_is(r, "refuse-late") && item->facts[0].exists))
         storage_refuse(item, NULL, "%s is refused", r->name);
-    storage_change_add(item,
-                       level_is(r, "keep")       ? STORAGE_KEEP
-                       : level_is(r, "recreate") ? STORAGE_RECREATE
-                                                 : STORAGE_CREATE,
-                       item->facts[0].exists ? "there" : "blank", NULL);
+    storage_change_add(item, (StorageChange){.verb = level_is(r, "keep")       ? STORAGE_KEEP
+                                                     : level_is(r, "recreate") ? STORAGE_RECREATE
+                                                                               : STORAGE_CREATE,
+                                             .object = item->facts[0].exists ? "there" : "blank"});
 }
 
 static int fake_apply(StorageContext *c, StorageItem *item, Error *e)
