@@ -1,11 +1,13 @@
-/* What a power cut inside mkfs leaves depends on the order in which the program's writes reach the disk.
- * Looked at write by write (tests/provision/disks/test_cut.py does so again with the programs that are
- * installed): ext4   all else, a barrier, then the primary superblock: no signature before it is whole; but
- * that is of two sectors, and libblkid is content with the first btrfs  a magic of its own while it is being
- * made, barriers, then the true one: likewise swap   the header is one sector, the signature another;
- * libblkid believes only both xfs    the final superblock goes out together with what it vouches for, without
- * a barrier between vfat   the boot sector goes out first, and everything with one barrier at the end So the
- * last two are made under a mark. When the program has ended and all of it is on the disk, the mark is
+/* What a power cut inside mkfs leaves depends on the order in which the program's writes reach the disk. Seen
+ * write by write (tests/provision/disks/test_cut.py does so again with the programs that are installed):
+ * - ext4: all else, a barrier, then the primary superblock: no signature before all is there. But that is of
+ *   two sectors, and libblkid is content with the first.
+ * - btrfs: a magic of its own while it is being made, barriers, then the true one.
+ * - swap: the header is one sector, the signature another; libblkid believes only both.
+ * - xfs: the final superblock goes out together with what it vouches for, without a barrier between.
+ * - vfat: the boot sector goes out first, and everything with one barrier at the end.
+ *
+ * So the last two are made under a mark. When the program has ended and all of it is on the disk, the mark is
  * replaced: first in the copies, then, behind a barrier, in the one sector that readers believe; a sector is
  * written whole or not at all. Whoever finds the mark knows that there is nothing of anyone in it.
  * xfs keeps the name in each allocation group's superblock, with a CRC32C (version 5); vfat its volume ID in

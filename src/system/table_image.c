@@ -155,6 +155,8 @@ static const char *judge_fields(const TableImage *t, const uint8_t *sector, cons
         return "its checksum is wrong";
     if (get64(sector + 24) != h->lba)
         return "it belongs to another place";
+    if (h->lba != 1 && h->alternate != 1) /* libfdisk would make the primary where this one says */
+        return "it is the backup of something else";
     if (entry_size != GPT_ENTRY_SIZE || h->n_entries == 0 || h->n_entries > GPT_ENTRIES_MAX)
         return "the size of its entries is none that is in use";
     if (first > last || last >= t->sectors || (first <= 1 && last > 1))

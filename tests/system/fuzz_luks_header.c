@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)luks_header_parse(a, data, size, &f, &sequence);
     if (size <= 4096 || size > LUKS_HEADER_MAX)
         return 0;
-    uint8_t *copy = arena_memdup(a, data, size);
+    uint8_t *copy = (uint8_t *)arena_memdup(a, data, size);
     memcpy(copy, "LUKS\xba\xbe\0\2", 8);
     for (unsigned i = 0; i < 8; i++)
         copy[8 + i] = (uint8_t)(size >> (56 - 8 * i));

@@ -256,10 +256,10 @@ def test_killed():
         m.network()
         m.stages(config(d, {}, clevis={"tang": [pin(server)]}))
         for said in ("binding", "asking the pins"):
-            m.run(f"""IGNITION_CONFIG_FILE=/run/test.ign ignition -platform file -log-to-stdout -root /sysroot -stage disks >/run/log 2>&1 &
-                      until grep -q '{said}' /run/log || ! kill -0 $!; do :; done
+            m.run(f""": > /run/said; IGNITION_CONFIG_FILE=/run/test.ign ignition -platform file -log-to-stdout -root /sysroot -stage disks >/run/said 2>&1 &
+                      until grep -q '{said}' /run/said || ! kill -0 $!; do :; done
                       kill -9 $!; wait $!; true""")
-            assert subsystem(m, d) == "ignition-unfinished"
+            assert subsystem(m, d) == "ignition-unfinished", m.run(f"cat /run/said; cryptsetup luksDump {d}", check=False).output
         assert "creating LUKS2" in m.stages(None, "disks")
         assert subsystem(m, d) == "(no subsystem)"
         assert label(m, OPENED) == "inside"

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Arrays: every level, spares, nested ones, what is kept, what is made again, what is refused."""
-import json
 import re
 
 import vm
@@ -152,32 +151,6 @@ def test_pieces_that_udev_put_together():
         m.stages(config(array("data", "raid1", [a, b])), "disks")
         assert m.run("cat /proc/mdstat").count("active raid1") == 1
         assert "inactive" not in m.run("cat /proc/mdstat")
-
-
-def test_power_cut_while_it_is_made():
-    """The power goes while mdadm, or lvm on top of the array, is at work; the next boot makes the rest."""
-    disks = [vm.Disk(c, "64M") for c in "ab"]
-    for moment in ("creating array", "creating volume group", "creating volume g/v"):
-        with vm.idle() as m:
-            m.put_ignition()
-            devices = [m.add_disk(d).device for d in disks]
-            settings = config(array("data", "raid1", devices),
-                              volumeGroups=[{"name": "g", "devices": ["/dev/md/data"], "volumes": [{"name": "v"}]}],
-                              filesystems=[{"device": "/dev/g/v", "format": "ext4", "label": "end"}])
-            m.run(SETTLE)
-            m.put("/run/test.ign", json.dumps(settings), 0o600)
-            flags = "ignition -platform file -log-to-stdout -root /sysroot -stage"
-            m.run(f"export IGNITION_CONFIG_FILE=/run/test.ign; {flags} fetch; ({flags} disks >/run/log 2>&1; echo END >>/run/log) & "
-                  f"until grep -q '{moment}\\|END' /run/log; do sleep 0.1; done")
-            m.cut()
-    with vm.idle() as m:
-        m.put_ignition()
-        for d in disks:
-            m.add_disk(d)
-        m.run(SETTLE)
-        m.stages(settings, "disks")
-        assert m.run("lsblk -nro LABEL /dev/g/v") == "end\n"
-        assert m.run("cat /proc/mdstat").count("active raid1") == 1
 
 
 def test_refusals():
