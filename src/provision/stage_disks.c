@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "provision/config_text.h"
 #include "provision/device_inspect.h"
+#include "provision/luks_item.h"
 #include "provision/storage_run.h"
 
 static bool nothing_declared(const IgnStorage *s)
@@ -34,6 +35,7 @@ int stage_disks_run_with(StageContext *c, const DisksStageOptions *o, Error *e)
     if (nothing_declared(&c->config->storage))
         return 0;
     storage_context_init(&storage);
+    storage_luks_prepare(&storage, &report);
     int r = storage_run(&storage, &report, e);
     config_report_log(&report);
     return r;

@@ -154,7 +154,7 @@ static int copy_read(int fd, uint64_t at, const char *magic, Buf *ret)
     return 1;
 }
 
-int luks_header_look_fd(Arena *a, int fd, LuksFacts *ret, Error *e)
+static int copies_look(Arena *a, int fd, LuksFacts *ret, Error *e)
 {
     LuksFacts best = {0};
     uint64_t best_sequence = 0;
@@ -213,18 +213,24 @@ const char *luks_mapping_find(Arena *a, const char *sysfs, const char *uuid)
     return NULL;
 }
 
-int luks_header_look(Arena *a, const char *path, LuksFacts *ret, Error *e)
+int luks_header_look_fd(Arena *a, int fd, LuksFacts *ret, Error *e)
 {
     struct stat st;
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return error_errno(e, -errno, "%s", path);
-    int r = luks_header_look_fd(a, fd, ret, e);
+    int r = copies_look(a, fd, ret, e);
     if (r < 0)
-        return error_wrap(e, r, "%s", path);
-    if (S_ISBLK(st.st_mode) && ret->version && ret->uuid) {
+        return r;
+    if (fstat(fd, &st) == 0 && S_ISBLK(st.st_mode) && ret->uuid) {
         ret->mapping = luks_mapping_find(a, "/sys", ret->uuid);
         ret->opened = ret->mapping != NULL;
     }
     return 0;
+}
+
+int luks_header_look(Arena *a, const char *path, LuksFacts *ret, Error *e)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_errno(e, -errno, "%s", path);
+    int r = luks_header_look_fd(a, fd, ret, e);
+    return r < 0 ? error_wrap(e, r, "%s", path) : 0;
 }
