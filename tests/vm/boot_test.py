@@ -157,7 +157,7 @@ def test_power_cuts():
     chance = random.Random(seed)
     # The units after which the power goes; then a little later, anywhere in what follows.
     units = ["ignition-kargs", "ignition-disks", "ignition-mount", "ignition-files"]
-    for _ in range(int(os.environ.get("BASALT_VM_CUTS", 2))):
+    for _ in range(int(os.environ.get("BASALT_VM_CUTS", 1))):
         disk = vm.Disk("system", "1500M", format="qcow2")
         unit, pause = chance.choice(units), chance.uniform(0, 3)
         print(f"cut {pause:.2f} s after {unit}")
