@@ -328,7 +328,7 @@ class Filesystems(loop.DisksTest):
     def test_plan_touches_nothing(self):
         device = self.loop()
         said = self.stage({"device": device, "format": "xfs", "label": "x"}, args=["--plan"])
-        self.assertEqual(said.strip(), f"create xfs filesystem on {device}")
+        self.assertEqual(said.strip(), f"create xfs filesystem on {device} (label 'x')")
         self.assertEqual(self.probe(device), {})
 
 
