@@ -14,8 +14,9 @@ class Walk(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.top)
 
     def sh(self, line, check=True):
-        """A line as it is typed, with `basalt` on PATH."""
-        env = {**os.environ, 'PATH': f'{pathlib.Path(BASALT).parent}:{os.environ["PATH"]}'}
+        """A line as it is typed, with what was built on PATH."""
+        built = pathlib.Path(BASALT).parent
+        env = {**os.environ, 'PATH': f'{built}:{built.parent}/provision:{os.environ["PATH"]}'}
         p = subprocess.run(['bash', '-c', 'set -o pipefail\n' + line], cwd=self.top, env=env, capture_output=True, text=True,
                            stdin=subprocess.DEVNULL, timeout=60)
         if check and p.returncode:
@@ -112,6 +113,7 @@ class Walk(unittest.TestCase):
         self.assertIn('bootkube.service', out)
         self.assertIn('wins      10-worker-container-runtime', out)
         self.assertIn('covered   01-worker-container-runtime', out)
+        self.assertIn('create      file /etc/motd', out)
 
     def test_nothing_to_render(self):
         self.configs()
