@@ -152,7 +152,9 @@ def test_made_by_dracut_with_network_for_the_config():
 
 
 def test_power_cuts():
-    seed = int(os.environ.get("BASALT_VM_SEED") or random.randrange(1 << 32))
+    # One moment that once found a fault; by hand: BASALT_VM_CUTS=10 BASALT_VM_SEED=random for others.
+    word = os.environ.get("BASALT_VM_SEED", "878886277")
+    seed = random.randrange(1 << 32) if word == "random" else int(word)
     print(f"seed {seed}")
     chance = random.Random(seed)
     # The units after which the power goes; then a little later, anywhere in what follows.
