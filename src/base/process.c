@@ -17,8 +17,8 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 
 enum { OUTPUT_MAX_DEFAULT = 1 << 20, ERRORS_MAX = 64 << 10, READ_STEP = 16 << 10, GRACE_MS = 2000 };
@@ -43,13 +43,6 @@ typedef struct Child {
     int out, err; /* our ends */
     bool leads;   /* a process group of its own */
 } Child;
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static char **merged_environment(const char *const *extra)
 {
@@ -186,13 +179,13 @@ static int drain(int *fd, Buf *to, size_t max, bool *ret_over)
 static bool converse(const ProcessRun *run, Child *c, Buf *errors, bool *ret_over)
 {
     const size_t max = run->output_max ? run->output_max : OUTPUT_MAX_DEFAULT;
-    const int64_t end = run->timeout_sec ? now_ms() + (int64_t)run->timeout_sec * 1000 : INT64_MAX;
+    const int64_t end = run->timeout_sec ? monotonic_ms() + (int64_t)run->timeout_sec * 1000 : INT64_MAX;
     bool ignored = false;
     for (;;) {
         struct pollfd p[] = {{.fd = c->gone, .events = POLLIN},
                              {.fd = c->out, .events = POLLIN},
                              {.fd = c->err, .events = POLLIN}};
-        const int64_t left = end == INT64_MAX ? -1 : end - now_ms();
+        const int64_t left = end == INT64_MAX ? -1 : end - monotonic_ms();
         if (end != INT64_MAX && left <= 0)
             return false;
         if (poll(p, ELEMENTS(p), left > INT_MAX ? INT_MAX : (int)left) <= 0)
@@ -219,7 +212,7 @@ static void end(const Child *c)
     const pid_t whom = c->leads ? -c->pid : c->pid;
     struct pollfd p = {.fd = c->gone, .events = POLLIN};
     kill(whom, SIGTERM);
-    for (int64_t until = now_ms() + GRACE_MS, now; (now = now_ms()) < until;)
+    for (int64_t until = monotonic_ms() + GRACE_MS, now; (now = monotonic_ms()) < until;)
         if (poll(&p, 1, (int)(until - now)) > 0)
             break;
     kill(whom, SIGKILL); /* also for those of the group that are still there */

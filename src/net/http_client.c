@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "net/http_curl.h"
 #include "net/http_head.h"
 #include "net/http_proxy.h"
@@ -38,13 +39,6 @@ typedef struct Transfer {
     int64_t deadline, started; /* milliseconds of the monotonic clock; deadline 0: none */
     bool headers_late;
 } Transfer;
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 const char *http_url_redact(const char *url, char *out, size_t size)
 {
@@ -142,7 +136,7 @@ static int check_time(void *context, curl_off_t a, curl_off_t b, curl_off_t c, c
     if (t->head.whole || wait < 0)
         return 0;
     t->curl->getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
-    t->headers_late = sent_us > 0 && now_ms() - t->started - sent_us / 1000 > wait;
+    t->headers_late = sent_us > 0 && monotonic_ms() - t->started - sent_us / 1000 > wait;
     return t->headers_late;
 }
 
@@ -245,7 +239,7 @@ static void set_options(Transfer *t, struct curl_slist *headers, bool redirected
     c->setopt(t->easy, CURLOPT_ERRORBUFFER, t->why);
     c->setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
               clamp_ms(t->options->connect_ms ? t->options->connect_ms : CONNECT_MS));
-    c->setopt(t->easy, CURLOPT_TIMEOUT_MS, t->deadline ? clamp_ms(t->deadline - now_ms()) : 0L);
+    c->setopt(t->easy, CURLOPT_TIMEOUT_MS, t->deadline ? clamp_ms(t->deadline - monotonic_ms()) : 0L);
     c->setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L); /* a server that is gone sends nothing, for ever */
     c->setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_SEC);
     c->setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_SEC);
@@ -271,7 +265,7 @@ static CURLcode transfer(Transfer *t, bool redirected)
     t->why[0] = '\0';
     t->began = t->headers_late = false;
     t->head = (HttpHead){0};
-    t->started = now_ms();
+    t->started = monotonic_ms();
     set_options(t, headers, redirected);
     CURLcode code = t->curl->perform(t->easy);
     t->curl->list_free(headers);
@@ -403,7 +397,7 @@ static bool prepare_again(Transfer *t, Error *e)
 static bool may_try_again(const Transfer *t, unsigned attempt, int64_t pause)
 {
     return (!t->options->attempts || attempt < t->options->attempts) &&
-           (!t->deadline || now_ms() + pause < t->deadline);
+           (!t->deadline || monotonic_ms() + pause < t->deadline);
 }
 
 /* In pieces, when somebody may lose interest. */
@@ -463,7 +457,7 @@ int http_get(const HttpOptions *options, const HttpRequest *request, HttpRespons
                   .options = options,
                   .request = request,
                   .easy = curl.init(),
-                  .deadline = options->total_ms ? now_ms() + options->total_ms : 0};
+                  .deadline = options->total_ms ? monotonic_ms() + options->total_ms : 0};
     if (!t.easy)
         return error_set(e, EIO, "libcurl does not start");
     choose_trust(&t);

@@ -7,14 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+#include "base/clock.h"
 
 static struct in6_addr to_address(const struct sockaddr *a)
 {
@@ -38,7 +32,7 @@ void http_peers_init(HttpPeers *p, int request_ms, int answer_ms)
 static void enter(HttpPeers *p, HttpPeer *peer, HttpPhase phase)
 {
     peer->phase = phase;
-    peer->late_ms = now_ms() + p->queues[phase].limit_ms;
+    peer->late_ms = monotonic_ms() + p->queues[phase].limit_ms;
     peer->after = NULL;
     peer->before = p->queues[phase].last;
     *(peer->before ? &peer->before->after : &p->queues[phase].first) = peer;
@@ -92,7 +86,7 @@ unsigned http_peers_count(const HttpPeers *p, const struct sockaddr *address)
 
 int http_peers_wait_ms(const HttpPeers *p)
 {
-    int64_t soonest = INT64_MAX, now = now_ms();
+    int64_t soonest = INT64_MAX, now = monotonic_ms();
     for (unsigned i = 0; i < HTTP_PEER_PHASES; i++)
         if (p->queues[i].first && p->queues[i].first->late_ms < soonest)
             soonest = p->queues[i].first->late_ms;
@@ -103,7 +97,7 @@ int http_peers_wait_ms(const HttpPeers *p)
 
 void http_peers_expire(HttpPeers *p)
 {
-    int64_t now = now_ms();
+    int64_t now = monotonic_ms();
     for (unsigned i = 0; i < HTTP_PEER_PHASES; i++)
         for (HttpPeer *peer; (peer = p->queues[i].first) && peer->late_ms <= now;) {
             shutdown(peer->fd, SHUT_RDWR);

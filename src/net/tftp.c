@@ -14,6 +14,8 @@
 
 #include "base/cleanup.h"
 
+#include "base/clock.h"
+
 enum {
     PAUSE_FIRST_MS = 200,
     PAUSE_LAST_MS = 5000,
@@ -44,13 +46,6 @@ typedef struct Transfer {
 } Transfer;
 
 typedef enum Outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_FAILED, OUTCOME_PLAIN } Outcome;
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- packets ---- */
 
@@ -296,14 +291,14 @@ static int wait_ms(const Transfer *t, int64_t give_up, int64_t repeat)
 
     if (t->deadline && t->deadline < until)
         until = t->deadline;
-    int64_t ms = until - now_ms();
+    int64_t ms = until - monotonic_ms();
     return ms < 0 ? 0 : ms > REPEAT_MS ? REPEAT_MS : (int)ms;
 }
 
 static Outcome receive(Transfer *t, Error *e)
 {
     const int64_t patience = t->options->answer_ms ? t->options->answer_ms : ANSWER_MS;
-    int64_t give_up = now_ms() + patience, repeat = now_ms() + REPEAT_MS;
+    int64_t give_up = monotonic_ms() + patience, repeat = monotonic_ms() + REPEAT_MS;
     uint8_t packet[TFTP_PACKET_MAX];
     bool goes_on = true;
 
@@ -317,13 +312,13 @@ static Outcome receive(Transfer *t, Error *e)
             error_set(e, ECANCELED, "it is no longer wanted");
             return OUTCOME_FAILED;
         }
-        if (now_ms() >= give_up || (t->deadline && now_ms() >= t->deadline)) {
+        if (monotonic_ms() >= give_up || (t->deadline && monotonic_ms() >= t->deadline)) {
             error_set(e, ETIMEDOUT, "the server did not answer in time");
             return OUTCOME_AGAIN;
         }
-        if (ready <= 0 && now_ms() >= repeat) {
+        if (ready <= 0 && monotonic_ms() >= repeat) {
             send_last(t);
-            repeat = now_ms() + REPEAT_MS;
+            repeat = monotonic_ms() + REPEAT_MS;
         }
         ssize_t n =
             ready > 0 ? recvfrom(t->fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &from_len) : -1;
@@ -338,8 +333,8 @@ static Outcome receive(Transfer *t, Error *e)
         if (outcome != OUTCOME_DONE)
             return outcome;
         if (t->next != before || in.kind == TFTP_OPTIONS) {
-            give_up = now_ms() + patience;
-            repeat = now_ms() + REPEAT_MS;
+            give_up = monotonic_ms() + patience;
+            repeat = monotonic_ms() + REPEAT_MS;
         }
     }
     if (t->total_size != UINT64_MAX && t->total_size != 0 && t->received != t->total_size) {
@@ -374,9 +369,9 @@ static Outcome try_once(Transfer *t, unsigned attempt, Error *e)
 /* In pieces, when somebody may lose interest. */
 static bool pause_ms(const Transfer *t, int64_t ms)
 {
-    if (t->deadline && now_ms() + ms >= t->deadline)
+    if (t->deadline && monotonic_ms() + ms >= t->deadline)
         return false;
-    for (int64_t end = now_ms() + ms; now_ms() < end && !is_cancelled(t);)
+    for (int64_t end = monotonic_ms() + ms; monotonic_ms() < end && !is_cancelled(t);)
         nanosleep(&(struct timespec){.tv_nsec = PAUSE_FIRST_MS * 1000000L}, NULL);
     return true;
 }
@@ -384,7 +379,7 @@ static bool pause_ms(const Transfer *t, int64_t ms)
 int tftp_get(const TftpOptions *o, const TftpRequest *q, Error *e)
 {
     Transfer t = {
-        .options = o, .request = q, .fd = -EBADF, .deadline = o->total_ms ? now_ms() + o->total_ms : 0};
+        .options = o, .request = q, .fd = -EBADF, .deadline = o->total_ms ? monotonic_ms() + o->total_ms : 0};
     int64_t pause = PAUSE_FIRST_MS;
 
     for (unsigned attempt = 1;; attempt++) {

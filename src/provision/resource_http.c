@@ -5,7 +5,6 @@
 #include "provision/resource_http.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/arena.h"
 #include "base/log.h"
@@ -29,13 +28,6 @@ typedef struct Get {
     size_t buf_start;
     Error failure; /* of the content, which the client does not know the words for */
 } Get;
-
-int64_t monotonic_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static int feed(void *context, const void *data, size_t n)
 {

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "ignition/config.h"
 #include "net/http_client.h"
@@ -37,5 +38,3 @@ typedef struct ResourceCall {
 int resource_http_call(const ResourceHttp *h, const ResourceCall *call, Buf *ret, Error *e);
 /* The same into the content of a resource. */
 int resource_http_feed(const ResourceHttp *h, const ResourceCall *call, Content *c, Error *e);
-
-int64_t monotonic_ms(void);

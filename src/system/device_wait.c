@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
@@ -30,13 +30,6 @@ static const char udev_socket[] = "/run/udev/control";
 static bool udev_runs(void)
 {
     return access(udev_socket, F_OK) == 0;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- nodes ---- */
@@ -129,12 +122,12 @@ int device_resolve(Arena *a, const char *path, const char **ret, Error *e)
 
 int device_wait(Arena *a, const char *path, unsigned timeout_sec, const char **ret, Error *e)
 {
-    const int64_t start = now_ms(), end = start + (int64_t)timeout_sec * 1000;
+    const int64_t start = monotonic_ms(), end = start + (int64_t)timeout_sec * 1000;
     bool told = false;
     int r;
 
     for (unsigned pause = PAUSE_FIRST_MS;; pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS) {
-        int64_t now = now_ms();
+        int64_t now = monotonic_ms();
         r = device_resolve(a, path, ret, e);
         if (r == -ENOENT && now - start >= TELL_AFTER_MS) {
             if (!told)
