@@ -68,21 +68,26 @@ def test_bad_http(s):
         healthy(s)
 
 
+def refused_as_too_large(s, path, **headers):
+    """An answer that says so, or the end of the connection while we still send."""
+    c = s.connect()
+    try:
+        c.request('GET', path, headers=headers)
+        status = c.getresponse().status
+        assert status in (414, 431), status
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
+        pass
+    c.close()
+
+
 def test_oversized_headers(s):
-    for headers in ({'X-Long': 'x' * 40000}, {f'X-{i}': 'y' * 100 for i in range(400)}):
-        c = s.connect()
-        try:
-            c.request('GET', '/healthz', headers=headers)
-            assert c.getresponse().status == 431
-        except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-            pass  # it may end the connection while we still send
-        c.close()
+    refused_as_too_large(s, '/healthz', **{'X-Long': 'x' * 40000})
+    refused_as_too_large(s, '/healthz', **{f'X-{i}': 'y' * 100 for i in range(400)})
+    refused_as_too_large(s, '/config/worker?token=' + 'a' * 60000)
     c = s.connect()
     c.request('GET', '/healthz', headers={'X-Long': 'x' * 14000})
     assert c.getresponse().status in (200, 431)
     c.close()
-    status = s.ask('/config/worker?token=' + 'a' * 60000)[0]
-    assert status in (414, 431), status
     healthy(s)
 
 
