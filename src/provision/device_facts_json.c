@@ -471,6 +471,35 @@ static void partitions_check(const Reader *r, DeviceFacts *d, const Node *n, con
     }
 }
 
+/* What always goes together when a device is looked at. */
+static void words_check(const Reader *r, const DeviceFacts *d, const Node *n, const PathStep *path)
+{
+    const RaidFacts *m = &d->raid;
+    const LvmFacts *l = &d->lvm;
+    bool held = true, volumes = true;
+
+    for (size_t i = 0; i < d->n_holders; i++)
+        held = held && d->holders[i].what;
+    for (size_t i = 0; i < l->n_volumes; i++)
+        volumes = volumes && l->volumes[i].name;
+    const struct {
+        bool is_wrong;
+        const char *key, *text;
+    } rules[] = {
+        {!held, "holders", "every holder says in \"what\" who it is"},
+        {m->member && (!m->uuid || !m->level || !m->metadata), "raid",
+         "a member of an array has uuid, level and metadata"},
+        {m->active && !m->array, "raid", "a running array has the name in \"array\""},
+        {d->luks.opened && !d->luks.mapping, "luks", "an open container has a mapping"},
+        {l->group && (!l->group_uuid || !l->pv_uuid), "lvm",
+         "a device of a volume group has groupUuid and pvUuid"},
+        {!volumes, "lvm", "a logical volume has a name"},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (rules[i].is_wrong)
+            report_add(r->report, SEVERITY_ERROR, PATH_KEY(path, rules[i].key), n, "%s", rules[i].text);
+}
+
 static void device_check(const Reader *r, DeviceFacts *d, const Node *n, const PathStep *path)
 {
     PartitionTable *t = &d->table;
@@ -490,9 +519,7 @@ static void device_check(const Reader *r, DeviceFacts *d, const Node *n, const P
                                  t->last_usable >= d->size / d->sector_size || t->max_partitions == 0))
         report_add(r->report, SEVERITY_ERROR, PATH_KEY(path, "table"), n,
                    "a table has firstUsable, lastUsable and maxPartitions, on the device");
-    for (size_t i = 0; i < d->lvm.n_volumes; i++)
-        if (!d->lvm.volumes[i].name)
-            report_add(r->report, SEVERITY_ERROR, PATH_KEY(path, "lvm"), n, "a logical volume has a name");
+    words_check(r, d, n, path);
     partitions_check(r, d, n, path);
 }
 
