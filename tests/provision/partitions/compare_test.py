@@ -21,7 +21,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import peer_disks  # noqa: E402
 
-CASES, WORKERS, MIB = 200, 24, 1 << 20  # the kernel takes its time to add and to drop a partition
+CASES, WORKERS, MIB = 200, 8, 1 << 20
 TYPES = ["C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
          "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F", "e6d6d379-f507-44c2-a23c-238f2a3df928"]
 # The least MiB that its program takes, the longest label, options that can be seen in the result.
