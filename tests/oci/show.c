@@ -1,11 +1,15 @@
 /* show: what the readers of src/oci make of a file, for golden tests.
- *   show manifest FILE [MEDIA-TYPE]     show choose FILE MACHINE     show config MANIFEST CONFIG */
+ *   show manifest FILE [MEDIA-TYPE]     show choose FILE MACHINE     show config MANIFEST CONFIG
+ *   show registries ROOT NAME...        show auth ROOT NAME...       show certs ROOT REGISTRY... */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "oci/auth_file.h"
+#include "oci/certs.h"
 #include "oci/image_config.h"
+#include "oci/registries.h"
 
 static Arena *arena;
 
@@ -109,13 +113,86 @@ static int show_config(int argc, char **argv)
     return 0;
 }
 
+static void show_place(const Registries *from, const char *text)
+{
+    ImageName name;
+    ImagePlace *places;
+    size_t n;
+    Error e = ERROR_INIT;
+    printf("%s\n", text);
+    if (image_name_read(arena, text, &name, &e) < 0 ||
+        registries_resolve(arena, from, &name, &places, &n, &e) < 0) {
+        printf("  %s\n", e.text);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        printf("  %s%s%s\n", image_name_text(arena, &places[i].name), places[i].mirror ? " (mirror)" : "",
+               places[i].insecure ? " (insecure)" : "");
+}
+
+static int show_registries(int argc, char **argv)
+{
+    _cleanup_report_ Report report = REPORT_INIT(arena);
+    _cleanup_close_ int root = root_open(argv[0], NULL);
+    _cleanup_buf_ Buf said = BUF_INIT;
+    Registries from;
+    int r = registries_load(arena, root, &from, &report);
+    report_write(&report, REPORT_TEXT, &said);
+    fputs(said.len ? said.data : "", stderr);
+    for (int i = 1; r >= 0 && i < argc; i++)
+        show_place(&from, argv[i]);
+    return r < 0;
+}
+
+static int show_auth(int argc, char **argv)
+{
+    _cleanup_close_ int root = root_open(argv[0], NULL);
+    int bad = 0;
+    for (int i = 1; i < argc; i++) {
+        ImageName name;
+        Credentials c;
+        Error e = ERROR_INIT;
+        int r = image_name_read(arena, argv[i], &name, &e);
+        if (r >= 0)
+            r = auth_find(arena, root, NULL, &name, &c, &e);
+        printf("%s: ", argv[i]);
+        if (r < 0)
+            bad = !!printf("%s\n", e.text);
+        else if (!r)
+            printf("nothing\n");
+        else
+            printf("user %s, password %s, token %s\n", c.user ? c.user : "-", c.password ? c.password : "-",
+                   c.identity_token ? c.identity_token : "-");
+    }
+    return bad;
+}
+
+static int show_certs(int argc, char **argv)
+{
+    _cleanup_close_ int root = root_open(argv[0], NULL);
+    int bad = 0;
+    for (int i = 1; i < argc; i++) {
+        RegistryCerts c;
+        Error e = ERROR_INIT;
+        int r = registry_certs_load(arena, root, argv[i], &c, &e);
+        if (r < 0)
+            bad = !!printf("%s: %s\n", argv[i], e.text);
+        else
+            printf("%s: %d\n%s%s %s%s", argv[i], r, c.authorities ? c.authorities : "",
+                   c.certificate_path ? c.certificate_path : "no certificate\n",
+                   c.certificate ? c.certificate : "", c.key ? c.key : "");
+    }
+    return bad;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(int argc, char **argv);
         int least;
-    } verbs[] = {{"manifest", show_manifest, 1}, {"choose", show_choose, 2}, {"config", show_config, 2}};
+    } verbs[] = {{"manifest", show_manifest, 1},     {"choose", show_choose, 2}, {"config", show_config, 2},
+                 {"registries", show_registries, 1}, {"auth", show_auth, 2},     {"certs", show_certs, 2}};
     for (size_t i = 0; argc > 1 && i < ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name) && argc - 2 >= verbs[i].least) {
             arena = arena_new();
