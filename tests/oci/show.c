@@ -1,6 +1,7 @@
 /* show: what the readers of src/oci make of a file, for golden tests.
  *   show manifest FILE [MEDIA-TYPE]     show choose FILE MACHINE     show config MANIFEST CONFIG
- *   show registries ROOT NAME...        show auth ROOT NAME...       show certs ROOT REGISTRY... */
+ *   show registries ROOT NAME...        show auth ROOT NAME...       show certs ROOT REGISTRY...
+ *   show layout REFERENCE */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "oci/auth_file.h"
 #include "oci/certs.h"
 #include "oci/image_config.h"
+#include "oci/layout.h"
 #include "oci/registries.h"
 
 static Arena *arena;
@@ -185,6 +187,46 @@ static int show_certs(int argc, char **argv)
     return bad;
 }
 
+static int count(void *context, const void *data, size_t n)
+{
+    (void)data;
+    *(uint64_t *)context += n;
+    return 0;
+}
+
+static int show_image(Layout *l, Error *e)
+{
+    _cleanup_buf_ Buf text = BUF_INIT;
+    Platform want = platform_of_machine("x86_64");
+    Manifest index, m;
+    ImageConfig c;
+    int r = layout_image(l, arena, &want, &index, &m, e);
+    if (r < 0 || (r = layout_blob_read(l, &m.config, IMAGE_CONFIG_SIZE_MAX, &text, e)) < 0 ||
+        (r = image_config_read(arena, text.data, text.len, &m, &c, e)) < 0)
+        return r;
+    printf("%s\n%s\n", index.digest.text, m.digest.text);
+    for (size_t i = 0; i < m.n_items; i++) {
+        uint64_t n = 0;
+        if ((r = layout_blob(l, &m.items[i], &(BlobSink){.take = count, .context = &n}, e)) < 0)
+            return r;
+        printf("layer %zu: %s, %llu bytes\n", i + 1, m.items[i].digest.text, (unsigned long long)n);
+    }
+    return 0;
+}
+
+static int show_layout(int argc, char **argv)
+{
+    (void)argc;
+    ImageReference ref;
+    Layout *l = NULL;
+    Error e = ERROR_INIT;
+    int r = image_reference_read(arena, argv[0], &ref, &e);
+    if (r < 0 || (r = layout_open(&ref, &l, &e)) < 0 || (r = show_image(l, &e)) < 0)
+        r = -fail(&e);
+    layout_free(l);
+    return r < 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -192,7 +234,8 @@ int main(int argc, char **argv)
         int (*run)(int argc, char **argv);
         int least;
     } verbs[] = {{"manifest", show_manifest, 1},     {"choose", show_choose, 2}, {"config", show_config, 2},
-                 {"registries", show_registries, 1}, {"auth", show_auth, 2},     {"certs", show_certs, 2}};
+                 {"registries", show_registries, 1}, {"auth", show_auth, 2},     {"certs", show_certs, 2},
+                 {"layout", show_layout, 1}};
     for (size_t i = 0; argc > 1 && i < ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name) && argc - 2 >= verbs[i].least) {
             arena = arena_new();
