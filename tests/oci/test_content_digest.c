@@ -12,7 +12,7 @@ static void test_read(void **state)
     assert_int_equal(content_digest_read(EMPTY, strlen(EMPTY), &d, NULL), 0);
     assert_string_equal(d.text, EMPTY);
     assert_string_equal(content_digest_algorithm(&d), "sha256");
-    assert_string_equal(content_digest_hex(&d), EMPTY + 7);
+    assert_string_equal(content_digest_hex(&d), &EMPTY[7]);
     assert_int_equal(content_digest_of(DIGEST_SHA256, "", 0, &e, NULL), 0);
     assert_true(content_digest_equal(&d, &e));
     assert_int_equal(content_digest_of(DIGEST_SHA512, "abc", 3, &e, NULL), 0);
@@ -53,7 +53,7 @@ static void test_refused(void **state)
         "sha256+b64:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "md5:d41d8cd98f00b204e9800998ecf8427e",
         "../../x:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-        " " EMPTY,
+        (" " EMPTY),
     };
     ContentDigest d;
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
