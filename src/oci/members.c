@@ -1,7 +1,6 @@
 /* An archive is walked once, header by header, and never trusted for more than a name, a size and where the
- * bytes begin. Read are ustar, the long names of GNU and what pax says of path, linkpath and size. A symbolic
- * link leads to another member, once: Docker's old archives name layers twice. Directories, devices and the
- * like are passed over; sparse files, whose size is not what they take, are refused. */
+ * bytes begin; what files hold is not read for that. A symbolic link leads to another member, once: Docker's
+ * old archives name layers twice. Directories, devices and the like are passed over. */
 #include "oci/members.h"
 
 #include <fcntl.h>
@@ -9,8 +8,9 @@
 
 #include "base/file.h"
 #include "base/map.h"
+#include "format/tar.h"
 
-enum { BLOCK = 512, EXTENSION_MAX = 64 << 10, PIECE = 256 << 10 };
+enum { BLOCK = 512, PIECE = 256 << 10, NAMES_SIZE_MAX = 32 << 20 };
 
 typedef struct Member {
     const char *link; /* of a symbolic link; NULL: a file */
@@ -28,11 +28,8 @@ struct Members {
 
 typedef struct Walk {
     Members *m;
-    uint64_t at, end;
-    char *path, *link; /* said by an extension, for the next header; NULL: not */
-    bool sized;
-    uint64_t size;
-    Buf extension;
+    uint64_t at, end; /* at: behind the block that is looked at */
+    uint64_t content; /* bytes of the file that it is the header of */
 } Walk;
 
 static int read_at(int fd, uint64_t at, void *data, size_t n)
@@ -46,42 +43,6 @@ static int read_at(int fd, uint64_t at, void *data, size_t n)
         done += got > 0 ? (size_t)got : 0;
     }
     return 0;
-}
-
-/* Octal with spaces or NULs at the ends, or GNU's binary with the first bit set. */
-static int number(const unsigned char *p, size_t n, uint64_t *ret)
-{
-    uint64_t v = 0;
-    size_t i = 0;
-    if (p[0] & 0x80) {
-        for (i = 1; i < n; i++) {
-            if (v >> 55)
-                return -EINVAL;
-            v = v << 8 | p[i];
-        }
-        *ret = v;
-        return p[0] == 0x80 ? 0 : -EINVAL;
-    }
-    while (i < n && p[i] == ' ')
-        i++;
-    for (; i < n && p[i] >= '0' && p[i] <= '7'; i++)
-        v = v << 3 | (uint64_t)(p[i] - '0'); /* twelve digits at most */
-    *ret = v;
-    return i == n || p[i] == ' ' || !p[i] ? 0 : -EINVAL;
-}
-
-static bool checksum_is_right(const unsigned char *h)
-{
-    uint64_t said;
-    unsigned sum = 0;
-    for (size_t i = 0; i < BLOCK; i++)
-        sum += i >= 148 && i < 156 ? ' ' : h[i];
-    return number(h + 148, 8, &said) == 0 && said == sum;
-}
-
-static char *field(Arena *a, const unsigned char *p, size_t n)
-{
-    return arena_memdup(a, p, strnlen((const char *)p, n));
 }
 
 /* "./a//b/" is "a/b"; NULL: "..", nothing, or too long. */
@@ -105,132 +66,90 @@ static char *tidy(Arena *a, const char *name)
     return to > out ? out : NULL;
 }
 
-/* "LENGTH KEY=VALUE\n" again and again. */
-static int read_pax(Walk *w)
+/* "../one/layer" of "two/layer" is "one/layer"; other links stay in their directory. NULL: it leads
+ * elsewhere. */
+static const char *link_of(Arena *a, const char *name, const char *link)
 {
-    const char *p = w->extension.data, *end = p + w->extension.len;
-    while (p < end) {
-        char *rest;
-        unsigned long n = *p >= '1' && *p <= '9' ? strtoul(p, &rest, 10) : 0;
-        if (!n || *rest != ' ' || n > (size_t)(end - p) || p[n - 1] != '\n')
-            return -EINVAL;
-        const char *key = rest + 1, *stop = p + n - 1, *equals = memchr(key, '=', (size_t)(stop - key));
-        if (key > stop || !equals)
-            return -EINVAL;
-        char *value = arena_memdup(w->m->arena, equals + 1, (size_t)(stop - equals - 1));
-        size_t k = (size_t)(equals - key);
-        if (k == 4 && !memcmp(key, "path", 4))
-            w->path = value;
-        else if (k == 8 && !memcmp(key, "linkpath", 8))
-            w->link = value;
-        else if (k > 11 && !memcmp(key, "GNU.sparse.", 11))
-            return -ENOTSUP;
-        else if (k == 4 && !memcmp(key, "size", 4)) {
-            errno = 0;
-            w->size = strtoull(value, &rest, 10);
-            w->sized = true;
-            if (*value < '0' || *value > '9' || *rest || errno)
-                return -EINVAL;
-        }
-        p += n;
-    }
-    return 0;
+    const char *slash = strchr(name, '/');
+    if (link[0] == '/' || (slash && strchr(slash + 1, '/')))
+        return NULL;
+    if (!strncmp(link, "../", 3))
+        return slash ? tidy(a, link + 3) : NULL;
+    return tidy(a, slash ? arena_printf(a, "%.*s/%s", (int)(slash - name), name, link) : link);
 }
 
-static int read_extension(Walk *w, char type, uint64_t size)
+static int take_entry(void *context, const TarEntry *entry, Error *e)
 {
-    w->extension.len = 0;
-    if (size > EXTENSION_MAX)
-        return -EINVAL;
-    int r = read_at(w->m->fd, w->at, buf_reserve(&w->extension, (size_t)size + 1), (size_t)size);
-    if (r < 0)
-        return r;
-    w->extension.len = (size_t)size;
-    w->extension.data[size] = '\0';
-    if (type == 'x')
-        return read_pax(w);
-    if (type == 'L')
-        w->path = arena_strdup(w->m->arena, w->extension.data);
-    else if (type == 'K')
-        w->link = arena_strdup(w->m->arena, w->extension.data);
-    return 0;
-}
-
-static int put(Walk *w, const unsigned char *h, char type, uint64_t size)
-{
-    Arena *a = w->m->arena;
-    const char *name = w->path;
-    bool ustar = !memcmp(h + 257, "ustar", 6) && h[345];
-    if (!name)
-        name = ustar ? arena_printf(a, "%s/%s", field(a, h + 345, 155), field(a, h, 100)) : field(a, h, 100);
-    name = tidy(a, name);
+    Walk *w = context;
+    Members *m = w->m;
+    w->content = entry->size;
+    if (entry->size > w->end - w->at)
+        return error_set(e, EBADMSG, "the archive is cut off");
+    if (entry->type != TAR_FILE && entry->type != TAR_SYMLINK)
+        return 0;
+    if (m->members.n >= MEMBERS_MAX || arena_used(m->arena) > NAMES_SIZE_MAX)
+        return error_set(e, EBADMSG, "the archive has more than %d members", MEMBERS_MAX);
+    char *name = tidy(m->arena, entry->path);
     if (!name)
         return 0; /* nobody can ask for it */
-    Member *member = ARENA_NEW(a, Member);
-    *member = (Member){.at = w->at, .size = size};
-    if (type == '2') {
-        const char *link = w->link ? w->link : field(a, h + 157, 100), *slash = strrchr(name, '/');
-        int up = !strncmp(link, "../", 3) && slash; /* beside the directory that the link is in */
-        member->link =
-            tidy(a, up                        ? link + 3
-                    : link[0] != '/' && slash ? arena_printf(a, "%.*s/%s", (int)(slash - name), name, link)
-                                              : link);
-        if (!member->link || (up && memchr(name, '/', (size_t)(slash - name))))
-            return 0;
-    }
-    if (w->m->members.n >= MEMBERS_MAX)
-        return -E2BIG;
-    map_put(&w->m->members, name, member);
+    Member *member = ARENA_NEW(m->arena, Member);
+    *member = (Member){.at = w->at, .size = entry->size};
+    if (entry->type == TAR_SYMLINK && !(member->link = link_of(m->arena, name, entry->link)))
+        return 0;
+    map_put(&m->members, name, member);
     return 0;
 }
 
-/* One header and what belongs to it. 1: the archive ends here. */
-static int step(Walk *w)
+static int take_data(void *context, const void *data, size_t n, Error *e)
 {
-    static const unsigned char zeros[BLOCK];
-    unsigned char h[BLOCK];
-    uint64_t size;
-    int r = read_at(w->m->fd, w->at, h, sizeof(h));
-    if (r < 0)
-        return r;
-    if (!memcmp(h, zeros, sizeof(h)))
-        return 1;
-    if (!checksum_is_right(h) || number(h + 124, 12, &size) < 0)
-        return -EINVAL;
-    w->at += BLOCK;
-    char type = (char)h[156];
-    bool extension = type == 'x' || type == 'g' || type == 'L' || type == 'K';
-    if (w->sized && !extension)
-        size = w->size;
-    if (type && !strchr("0L7xgK", type))
-        size = type == 'S' ? size : 0; /* links, directories and devices have no bytes */
-    if (size > w->end - w->at)
-        return -ENODATA;
-    if (type == 'S')
-        return -ENOTSUP;
-    r = extension                                            ? type == 'g' ? 0 : read_extension(w, type, size)
-                                                   : !type || type == '0' || type == '7' || type == '2' ? put(w, h, type, size)
-                                                             : 0;
-    if (!extension) {
-        w->path = w->link = NULL;
-        w->sized = false;
-    }
-    w->at += (size + BLOCK - 1) / BLOCK * BLOCK;
-    return r;
+    (void)context;
+    (void)data;
+    (void)n;
+    (void)e;
+    return 0;
 }
 
-static int walk(Members *m, uint64_t end)
+static int take_end(void *context, Error *e)
 {
+    (void)context;
+    (void)e;
+    return 0;
+}
+
+/* In the place of what a file holds the reader gets zeros: it counts them and looks at none. */
+static int skip_content(Walk *w, TarReader *reader, Error *e)
+{
+    static const char zeros[PIECE];
+    uint64_t left = (w->content + BLOCK - 1) / BLOCK * BLOCK;
+    w->at += left;
+    w->content = 0;
+    for (int r; left; left -= left < PIECE ? left : PIECE)
+        if ((r = tar_reader_feed(reader, zeros, left < PIECE ? (size_t)left : PIECE, e)) < 0)
+            return r;
+    return 0;
+}
+
+static int walk(Members *m, uint64_t end, Error *e)
+{
+    static const TarSink sink = {.entry = take_entry, .data = take_data, .end = take_end};
     Walk w = {.m = m, .end = end};
-    int r = 0;
-    while (r == 0 && w.at < end) {
-        if (arena_used(m->arena) > 64 << 20) /* of names that are as long as they are many */
-            r = -E2BIG;
-        else
-            r = step(&w);
+    _cleanup_(tar_reader_freep)
+    TarReader *reader = tar_reader_new(&sink, &w);
+    char block[BLOCK];
+    if (end < BLOCK)
+        return error_set(e, EBADMSG, "it is no tar archive");
+    while (w.at < end) {
+        size_t n = end - w.at < BLOCK ? (size_t)(end - w.at) : BLOCK;
+        int r = read_at(m->fd, w.at, block, n);
+        if (r < 0)
+            return error_errno(e, r, "reading it");
+        if (!w.at && (!memcmp(block, "\x1f\x8b", 2) || !memcmp(block, "\x28\xb5\x2f\xfd", 4)))
+            return error_set(e, EBADMSG, "it is compressed; unpack it first");
+        w.at += n;
+        if ((r = tar_reader_feed(reader, block, n, e)) < 0 || (r = skip_content(&w, reader, e)) < 0)
+            return r;
     }
-    buf_done(&w.extension);
-    return r < 0 ? r : w.at || r ? 0 : -EINVAL;
+    return tar_reader_finish(reader, e);
 }
 
 /* ---- opening ---- */
@@ -253,22 +172,6 @@ int members_open_directory(const char *path, Members **ret, Error *e)
     return 0;
 }
 
-static int explain(int r, const char *path, Error *e)
-{
-    switch (r) {
-    case -EINVAL:
-        return error_set(e, EINVAL, "%s: it is no tar archive, or a compressed one", path);
-    case -ENODATA:
-        return error_set(e, EINVAL, "%s: the archive is cut off", path);
-    case -ENOTSUP:
-        return error_set(e, EINVAL, "%s: the archive has sparse files", path);
-    case -E2BIG:
-        return error_set(e, EINVAL, "%s: the archive has more than %d members", path, MEMBERS_MAX);
-    default:
-        return error_errno(e, r, "%s", path);
-    }
-}
-
 int members_open_archive(const char *path, Members **ret, Error *e)
 {
     _cleanup_(members_freep)
@@ -280,9 +183,9 @@ int members_open_archive(const char *path, Members **ret, Error *e)
     m = members_new(fd, true);
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return error_set(e, EINVAL, "%s: it is no regular file", path);
-    int r = walk(m, (uint64_t)st.st_size);
+    int r = walk(m, (uint64_t)st.st_size, e);
     if (r < 0)
-        return explain(r, path, e);
+        return error_wrap(e, r, "%s", path);
     *ret = TAKE_PTR(m);
     return 0;
 }

@@ -11,7 +11,7 @@ enum { MEMBERS_MAX = 16384, MEMBER_NAME_MAX = 1024 };
 
 typedef struct Members Members;
 int members_open_directory(const char *path, Members **ret, Error *e);
-/* -EINVAL: no tar archive, one with sparse files, or cut off; the last of two members of a name counts. */
+/* -EBADMSG: no tar archive (format/tar.h), or cut off; the last of two members of a name counts. */
 int members_open_archive(const char *path, Members **ret, Error *e);
 void members_free(Members *m);
 DEFINE_CLEANUP(Members *, members_free);

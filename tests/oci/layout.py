@@ -216,7 +216,7 @@ class Archives(Case):
         text[at + 148:at + 156] = b" " * 8
         text[at + 148:at + 156] = b"%06o\0 " % sum(text[at:at + 512])
         path.write_bytes(text)
-        self.bad(f"oci-archive:{path}", "sparse")
+        self.bad(f"oci-archive:{path}", "type 'S'")
 
     def test_sparse_by_pax(self):
         path = self.path / "x.tar"
@@ -230,9 +230,9 @@ class Archives(Case):
         path = self.path / "x.tar"
         with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
             info = tarfile.TarInfo("a")
-            info.pax_headers = {"comment": "x" * 100_000}
+            info.pax_headers = {"comment": "x" * 2_000_000}
             tar.addfile(info)
-        self.bad(f"oci-archive:{path}", "no tar archive")
+        self.bad(f"oci-archive:{path}", "x.tar: tar")
 
     def test_many_members(self):
         """CVE-2023-25153: what an archive can make us keep is bounded."""
