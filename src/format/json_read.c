@@ -17,7 +17,8 @@ typedef struct Reader {
     Arena *arena;
     const Source *source;
     Report *report;
-    Severity duplicate_keys;
+    JsonLimits limits;
+    size_t values;
     const char *p, *end, *line_start;
     uint32_t line;
     unsigned depth;
@@ -348,7 +349,7 @@ static void put_member(Reader *r, Node *object, Map *keys, Node *value)
             map_put(keys, value->key, value);
         return;
     }
-    report_add_at(r->report, r->duplicate_keys, r->source, value->key_line, value->key_column,
+    report_add_at(r->report, r->limits.duplicate_keys, r->source, value->key_line, value->key_column,
                   "duplicate key '%s' (first at line %u column %u)", value->key, old->key_line,
                   old->key_column);
     Node *next = old->next;
@@ -399,6 +400,8 @@ static int read_object(Reader *r, Node *object)
 static int read_value(Reader *r, Node *n)
 {
     skip_space(r);
+    if (++r->values > r->limits.values)
+        return fail(r, r->p, "there are more than %zu values", r->limits.values);
     n->line = r->line;
     n->column = column_of(r, r->p);
     n->source = r->source;
@@ -411,8 +414,8 @@ static int read_value(Reader *r, Node *n)
         return read_number(r, n);
     if (c != '{' && c != '[')
         return read_word(r, n);
-    if (++r->depth > JSON_DEPTH_MAX)
-        return fail(r, r->p, "nested deeper than %d levels", JSON_DEPTH_MAX);
+    if (++r->depth > r->limits.depth)
+        return fail(r, r->p, "nested deeper than %u levels", r->limits.depth);
     int k = c == '{' ? read_object(r, n) : read_array(r, n);
     r->depth--;
     return k;
@@ -437,11 +440,17 @@ static int read_text(Reader *r, Node *root)
 
 int json_read(Arena *a, const Source *source, Severity duplicate_keys, Node **ret, Report *report)
 {
+    const JsonLimits limits = {.duplicate_keys = duplicate_keys, .depth = JSON_DEPTH_MAX, .values = SIZE_MAX};
+    return json_read_within(a, source, &limits, ret, report);
+}
+
+int json_read_within(Arena *a, const Source *source, const JsonLimits *limits, Node **ret, Report *report)
+{
     size_t before = report->errors;
     Reader r = {.arena = a,
                 .source = source,
                 .report = report,
-                .duplicate_keys = duplicate_keys,
+                .limits = *limits,
                 .p = source->text,
                 .end = source->text + source->len,
                 .line_start = source->text,

@@ -34,7 +34,8 @@ typedef struct Transfer {
     char etag[256];               /* of the body that the sink has a part of */
     HttpHead head;                /* of the answer that is coming in */
     bool ranges, resuming, began; /* began: this try's body has come */
-    uint64_t received;
+    bool redirected, refuses_ranges;
+    uint64_t received, skip; /* skip: of this try's body, the part that the sink has */
     int sink_result;
     int64_t deadline, started; /* milliseconds of the monotonic clock; deadline 0: none */
     bool headers_late;
@@ -94,6 +95,10 @@ static int begin_body(Transfer *t)
     t->ranges = t->head.ranges;
     if (!t->received)
         return 0;
+    if (t->request->immutable) {
+        t->skip = t->received;
+        return 0;
+    }
     t->received = 0;
     if (!t->request->restart)
         return -EIO;
@@ -109,12 +114,18 @@ static size_t take_body(char *data, size_t one, size_t n, void *context)
         return one * n; /* the text of an error page is nobody's business */
     if (!t->began && (t->sink_result = begin_body(t)) < 0)
         return 0;
+    size_t twice = n < t->skip ? n : (size_t)t->skip;
+    t->skip -= twice;
+    if (twice == n)
+        return one * n;
+    data += twice;
+    n -= twice;
     t->received += n;
     if (t->request->max && t->received > t->request->max)
         t->sink_result = -EFBIG;
     else
         t->sink_result = t->request->sink(t->request->context, data, n);
-    return t->sink_result < 0 ? 0 : one * n;
+    return t->sink_result < 0 ? 0 : one * (twice + n);
 }
 
 static bool is_cancelled(const Transfer *t)
@@ -157,9 +168,10 @@ static struct curl_slist *add_header(const Curl *c, struct curl_slist *list, con
     return c->list_add(list, line.data);
 }
 
-static struct curl_slist *make_headers(Transfer *t, bool redirected)
+static struct curl_slist *make_headers(Transfer *t)
 {
     struct curl_slist *list = NULL;
+    bool redirected = t->redirected;
     const HttpHeader *own = redirected ? NULL : t->request->headers,
                      *usual = redirected ? NULL : t->options->headers;
     for (; usual && usual->name; usual++)
@@ -175,7 +187,8 @@ static struct curl_slist *make_headers(Transfer *t, bool redirected)
         char from[64];
         snprintf(from, sizeof(from), "bytes=%llu-", (unsigned long long)t->received);
         list = add_header(t->curl, list, &(HttpHeader){.name = "Range", .value = from});
-        list = add_header(t->curl, list, &(HttpHeader){.name = "If-Range", .value = t->etag});
+        if (t->etag[0] == '"')
+            list = add_header(t->curl, list, &(HttpHeader){.name = "If-Range", .value = t->etag});
     }
     return list;
 }
@@ -184,6 +197,8 @@ static void set_trust(Transfer *t)
 {
     const Curl *c = t->curl;
     c->setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    c->setopt(t->easy, CURLOPT_SSL_VERIFYPEER, t->options->distrust_nobody ? 0L : 1L);
+    c->setopt(t->easy, CURLOPT_SSL_VERIFYHOST, t->options->distrust_nobody ? 0L : 2L);
     if (t->options->trust_file)
         c->setopt(t->easy, CURLOPT_CAINFO, t->options->trust_file);
     if (t->options->trust_directory)
@@ -191,6 +206,17 @@ static void set_trust(Transfer *t)
     struct curl_blob blob = {.data = t->trusted.data, .len = t->trusted.len, .flags = CURL_BLOB_NOCOPY};
     if (blob.len)
         c->setopt(t->easy, CURLOPT_CAINFO_BLOB, &blob);
+}
+
+static void set_certificate(Transfer *t)
+{
+    const HttpOptions *o = t->options;
+    bool shown = o->certificate && o->key && !t->redirected;
+    struct curl_blob certificate = {.data = (char *)o->certificate,
+                                    .len = shown ? strlen(o->certificate) : 0},
+                     key = {.data = (char *)o->key, .len = shown ? strlen(o->key) : 0};
+    t->curl->setopt(t->easy, CURLOPT_SSLCERT_BLOB, shown ? &certificate : NULL);
+    t->curl->setopt(t->easy, CURLOPT_SSLKEY_BLOB, shown ? &key : NULL);
 }
 
 static void set_proxy(Transfer *t)
@@ -211,10 +237,10 @@ static long clamp_ms(int64_t ms)
 }
 
 /* The request goes on as a GET where a redirect leads: what was sent is not sent to somebody else. */
-static void set_method(Transfer *t, bool redirected)
+static void set_method(Transfer *t)
 {
     const Curl *c = t->curl;
-    const char *method = redirected && !is_head(t->request) ? "GET" : method_of(t->request);
+    const char *method = t->redirected && !is_head(t->request) ? "GET" : method_of(t->request);
     bool sends = !strcmp(method, "PUT") || !strcmp(method, "POST");
     c->setopt(t->easy, CURLOPT_NOBODY, (long)is_head(t->request));
     if (is_head(t->request))
@@ -227,12 +253,12 @@ static void set_method(Transfer *t, bool redirected)
     c->setopt(t->easy, CURLOPT_CUSTOMREQUEST, sends ? method : NULL);
 }
 
-static void set_options(Transfer *t, struct curl_slist *headers, bool redirected)
+static void set_options(Transfer *t, struct curl_slist *headers)
 {
     const Curl *c = t->curl;
     c->setopt(t->easy, CURLOPT_URL, t->url);
-    c->setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    set_method(t, redirected);
+    c->setopt(t->easy, CURLOPT_PROTOCOLS_STR, t->options->https_only ? "https" : "http,https");
+    set_method(t);
     c->setopt(t->easy, CURLOPT_HTTPHEADER, headers);
     c->setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
     c->setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -240,6 +266,8 @@ static void set_options(Transfer *t, struct curl_slist *headers, bool redirected
     c->setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS,
               clamp_ms(t->options->connect_ms ? t->options->connect_ms : CONNECT_MS));
     c->setopt(t->easy, CURLOPT_TIMEOUT_MS, t->deadline ? clamp_ms(t->deadline - monotonic_ms()) : 0L);
+    c->setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, t->options->stall_ms ? 1L : 0L);
+    c->setopt(t->easy, CURLOPT_LOW_SPEED_TIME, (long)((t->options->stall_ms + 999) / 1000));
     c->setopt(t->easy, CURLOPT_TCP_KEEPALIVE, 1L); /* a server that is gone sends nothing, for ever */
     c->setopt(t->easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_SEC);
     c->setopt(t->easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_SEC);
@@ -252,6 +280,7 @@ static void set_options(Transfer *t, struct curl_slist *headers, bool redirected
     c->setopt(t->easy, CURLOPT_XFERINFODATA, t);
     c->setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
     set_trust(t);
+    set_certificate(t);
     set_proxy(t);
     if (t->options->local_port) {
         c->setopt(t->easy, CURLOPT_LOCALPORT, (long)t->options->local_port);
@@ -259,14 +288,15 @@ static void set_options(Transfer *t, struct curl_slist *headers, bool redirected
     }
 }
 
-static CURLcode transfer(Transfer *t, bool redirected)
+static CURLcode transfer(Transfer *t)
 {
-    struct curl_slist *headers = make_headers(t, redirected);
+    struct curl_slist *headers = make_headers(t);
     t->why[0] = '\0';
     t->began = t->headers_late = false;
     t->head = (HttpHead){0};
+    t->skip = 0;
     t->started = monotonic_ms();
-    set_options(t, headers, redirected);
+    set_options(t, headers);
     CURLcode code = t->curl->perform(t->easy);
     t->curl->list_free(headers);
     return code;
@@ -287,7 +317,7 @@ static void explain_distrust(const Transfer *t, Error *e)
     c->getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verdict);
     probe.easy = c->init();
     if (probe.easy) {
-        set_options(&probe, NULL, false);
+        set_options(&probe, NULL);
         c->setopt(probe.easy, CURLOPT_CONNECT_ONLY, 1L);
         c->setopt(probe.easy, CURLOPT_SSL_VERIFYPEER, 0L);
         c->setopt(probe.easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -322,7 +352,7 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
         return OUTCOME_AGAIN;
     }
     if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
-        error_set(e, EINVAL, "not a URL of http or https");
+        error_set(e, EINVAL, "not a URL of %shttps", t->options->https_only ? "" : "http or ");
         return OUTCOME_FAILED;
     }
     if (code == CURLE_SSL_CACERT_BADFILE) {
@@ -344,6 +374,7 @@ static Outcome judge(Transfer *t, CURLcode code, long status, Error *e)
         error_set(e, ENOENT, "resource not found");
     else if (status == 416 && t->resuming) {
         t->ranges = false; /* the rest cannot be had: from the start */
+        t->refuses_ranges = true;
         error_set(e, EPROTO, "the server does not resume");
         return OUTCOME_AGAIN;
     } else
@@ -367,7 +398,8 @@ static Outcome try_once(Transfer *t, long *ret_status, Error *e)
     set_url(t, t->request->url);
     for (unsigned i = 0; i <= REDIRECTS_MAX; i++) {
         char *next = NULL;
-        CURLcode code = transfer(t, i > 0);
+        t->redirected = i > 0;
+        CURLcode code = transfer(t);
         t->curl->getinfo(t->easy, CURLINFO_RESPONSE_CODE, ret_status);
         t->curl->getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
         if (code != CURLE_OK || *ret_status < 300 || *ret_status > 399 || !next ||
@@ -386,8 +418,9 @@ static Outcome try_once(Transfer *t, long *ret_status, Error *e)
 /* Can the next try go on where this one broke off? */
 static bool prepare_again(Transfer *t, Error *e)
 {
-    t->resuming = t->received > 0 && t->ranges && t->etag[0] == '"';
-    if (t->received && !t->resuming && !t->request->restart) {
+    t->resuming = t->received > 0 &&
+                  ((t->request->immutable && !t->refuses_ranges) || (t->ranges && t->etag[0] == '"'));
+    if (t->received && !t->resuming && !t->request->restart && !t->request->immutable) {
         error_wrap(e, -EIO, "the answer broke off");
         return false;
     }
@@ -413,7 +446,8 @@ static int run(Transfer *t, HttpResponse *ret, Error *e)
     char shown[512];
     http_url_redact(t->request->url, shown, sizeof(shown));
     int64_t pause = PAUSE_FIRST_MS;
-    for (unsigned attempt = 1;; attempt++) {
+    uint64_t had = t->received;
+    for (unsigned attempt = 1, all = 1;; attempt++, all++) {
         long status = 0;
         Error why = ERROR_INIT;
         int r = t->request->prepare ? t->request->prepare(t->request->context, &why) : 0;
@@ -422,13 +456,19 @@ static int run(Transfer *t, HttpResponse *ret, Error *e)
         Outcome outcome = r < 0 ? OUTCOME_FAILED : try_once(t, &status, &why);
         if (outcome == OUTCOME_DONE) {
             if (ret)
-                *ret = (HttpResponse){.status = status, .length = t->received, .attempts = attempt};
+                *ret = (HttpResponse){
+                    .status = status, .redirected = t->redirected, .length = t->received, .attempts = all};
             return 0;
         }
+        if (t->request->immutable && t->received > had) {
+            attempt = 0;
+            pause = PAUSE_FIRST_MS;
+        }
+        had = t->received;
         if (outcome == OUTCOME_FAILED || !prepare_again(t, &why) || !may_try_again(t, attempt, pause))
             return error_set(e, why.code, "%s %s: %s", method_of(t->request), shown, why.text);
         if (t->options->retrying)
-            t->options->retrying(t->options->context, attempt + 1, shown, why.text);
+            t->options->retrying(t->options->context, all + 1, shown, why.text);
         sleep_ms(t, pause);
         pause = pause * 2 < PAUSE_LAST_MS ? pause * 2 : PAUSE_LAST_MS;
     }
@@ -447,22 +487,53 @@ static void choose_trust(Transfer *t)
     http_trust_bundle(o->authorities, file, directory, &t->trusted);
 }
 
-int http_get(const HttpOptions *options, const HttpRequest *request, HttpResponse *ret, Error *e)
-{
+struct HttpSession {
     Curl curl;
-    int r = http_curl_load(&curl, e);
+    CURL *easy;
+};
+
+int http_session_new(HttpSession **ret, Error *e)
+{
+    _cleanup_(http_session_freep)
+    HttpSession *s = calloc(1, sizeof(*s));
+    if (!s)
+        abort();
+    int r = http_curl_load(&s->curl, e);
     if (r < 0)
         return r;
-    Transfer t = {.curl = &curl,
+    s->easy = s->curl.init();
+    if (!s->easy)
+        return error_set(e, EIO, "libcurl does not start");
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+void http_session_free(HttpSession *s)
+{
+    if (s && s->easy)
+        s->curl.cleanup(s->easy);
+    free(s);
+}
+
+int http_get(const HttpOptions *options, const HttpRequest *request, HttpResponse *ret, Error *e)
+{
+    _cleanup_(http_session_freep)
+    HttpSession *own = NULL;
+    HttpSession *s = options->session;
+    int r = s ? 0 : http_session_new(&own, e);
+    if (r < 0)
+        return r;
+    s = s ? s : own;
+    s->curl.reset(s->easy); /* connections stay */
+    Transfer t = {.curl = &s->curl,
                   .options = options,
                   .request = request,
-                  .easy = curl.init(),
+                  .easy = s->easy,
+                  .received = request->start,
+                  .resuming = request->start > 0,
                   .deadline = options->total_ms ? monotonic_ms() + options->total_ms : 0};
-    if (!t.easy)
-        return error_set(e, EIO, "libcurl does not start");
     choose_trust(&t);
     r = run(&t, ret, e);
-    curl.cleanup(t.easy);
     buf_done(&t.trusted);
     free(t.url);
     return r;

@@ -10,7 +10,7 @@ int http_curl_load(Curl *c, Error *e)
         {"curl_easy_cleanup", &c->cleanup},    {"curl_easy_setopt", &c->setopt},
         {"curl_easy_perform", &c->perform},    {"curl_easy_getinfo", &c->getinfo},
         {"curl_slist_append", &c->list_add},   {"curl_slist_free_all", &c->list_free},
-        {"curl_easy_strerror", &c->strerror},
+        {"curl_easy_strerror", &c->strerror},  {"curl_easy_reset", &c->reset},
     };
     int r = library_load("libcurl.so.4", "fetching", rows, ELEMENTS(rows), e);
     if (r < 0)

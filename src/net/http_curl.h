@@ -8,6 +8,7 @@ typedef struct Curl {
     CURLcode (*global_init)(long);
     CURL *(*init)(void);
     void (*cleanup)(CURL *);
+    void (*reset)(CURL *);
     CURLcode (*setopt)(CURL *, CURLoption, ...);
     CURLcode (*perform)(CURL *);
     CURLcode (*getinfo)(CURL *, CURLINFO, ...);

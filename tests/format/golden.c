@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "format/json.h"
+#include "format/toml.h"
 #include "format/yaml.h"
 
 static void dump(const Node *n, unsigned depth)
@@ -42,11 +43,12 @@ int main(int argc, char **argv)
     _cleanup_arena_ Arena *a = arena_new();
     _cleanup_report_ Report report = REPORT_INIT(a);
     const char *name = strrchr(argv[1], '/');
-    bool yaml = strstr(argv[1], ".yaml") != NULL;
+    bool yaml = strstr(argv[1], ".yaml") != NULL, toml = strstr(argv[1], ".toml") != NULL;
     Node *tree = NULL;
     read_file(argv[1], &text);
     Source source = {.name = name ? name + 1 : argv[1], .text = text.len ? text.data : "", .len = text.len};
-    int r = (yaml ? yaml_read : json_read)(a, &source, SEVERITY_ERROR, &tree, &report);
+    int r = toml ? toml_read(a, &source, &tree, &report)
+                 : (yaml ? yaml_read : json_read)(a, &source, SEVERITY_ERROR, &tree, &report);
     if (r >= 0)
         dump(tree, 0);
     report_write(&report, REPORT_TEXT, &findings);

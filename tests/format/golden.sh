@@ -1,11 +1,11 @@
 #!/bin/sh
-# golden.sh PROGRAM DIRECTORY: each input (*.json, *.yaml) of the directory gives what stands in INPUT.expected.
+# golden.sh PROGRAM DIRECTORY: each input (*.json, *.toml, *.yaml) of the directory gives what stands in INPUT.expected.
 # GOLDEN_UPDATE=1 writes the expectations instead; read the difference before it is committed.
 set -u
 program=$1 directory=$2 count=0 bad=0
 actual=$(mktemp)
 trap 'rm -f "$actual"' EXIT
-for input in "$directory"/*.json "$directory"/*.yaml; do
+for input in "$directory"/*.json "$directory"/*.toml "$directory"/*.yaml; do
     [ -e "$input" ] || continue
     count=$((count + 1))
     "$program" "$input" >"$actual" || { echo "$input: exit $?"; bad=$((bad + 1)); continue; }

@@ -227,6 +227,96 @@ static void test_resume_request(void **state)
     taken_done(&t);
 }
 
+/* What is the same for ever goes on without an ETag, skips what comes twice, and starts anywhere. */
+static void test_immutable(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *answers[6], *body, *range; /* range: of the last request */
+        uint64_t start;
+        int result;
+    } rows[] = {
+        {"goes on",
+         {OK "4\r\n\r\nab", "HTTP/1.1 206 P\r\nContent-Range: bytes 2-3/4\r\nContent-Length: 2\r\n\r\ncd"},
+         "abcd",
+         "bytes=2-",
+         0,
+         0},
+        {"comes twice", {OK "4\r\n\r\nabc", OK "4\r\n\r\nabcd"}, "abcd", "bytes=3-", 0, 0},
+        {"comes twice and breaks off",
+         {OK "4\r\n\r\nabc", OK "4\r\n\r\na", OK "4\r\n\r\nabcd"},
+         "abcd",
+         "bytes=3-",
+         0,
+         0},
+        {"starts inside",
+         {"HTTP/1.1 206 P\r\nContent-Range: bytes 2-3/4\r\nContent-Length: 2\r\n\r\ncd"},
+         "cd",
+         "bytes=2-",
+         2,
+         0},
+        {"starts inside of the whole", {OK "4\r\n\r\nabcd"}, "cd", "bytes=2-", 2, 0},
+        {"another part",
+         {"HTTP/1.1 206 P\r\nContent-Range: bytes 1-3/4\r\nContent-Length: 3\r\n\r\nbcd"},
+         "",
+         "bytes=2-",
+         2,
+         -EPROTO},
+        {"no ranges", {"HTTP/1.1 416 No\r\nContent-Length: 0\r\n\r\n", OK "4\r\n\r\nabcd"}, "cd", NULL, 2, 0},
+        {"more often than there are tries",
+         {OK "4\r\n\r\na", OK "4\r\n\r\nab", OK "4\r\n\r\nabc", OK "4\r\n\r\nabcd"},
+         "abcd",
+         "bytes=3-",
+         0,
+         0},
+    };
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        print_message("%s\n", rows[i].name);
+        Fake f = fake_start(rows[i].answers);
+        Taken t = {0};
+        HttpRequest q = {
+            .url = f.url, .immutable = true, .start = rows[i].start, .sink = take, .context = &t};
+        HttpResponse response = {0};
+        assert_int_equal(http_get(&(HttpOptions){.attempts = 2}, &q, &response, NULL), rows[i].result);
+        assert_string_equal(t.body.data ? t.body.data : "", rows[i].body);
+        if (!rows[i].result)
+            assert_int_equal(response.length, 4);
+        _cleanup_buf_ Buf requests = fake_stop(&f);
+        const char *last = requests.data;
+        for (const char *p = last; (p = strchr(p, '|')) && p[1];)
+            last = ++p;
+        const char *range = strstr(last, "Range: ");
+        assert_int_equal(range != NULL, rows[i].range != NULL);
+        if (range)
+            assert_memory_equal(range + 7, rows[i].range, strlen(rows[i].range));
+        assert_null(strstr(requests.data, "If-Range"));
+        taken_done(&t);
+    }
+}
+
+/* What a former request was told is gone. That the connection stays is seen by oci_registry. */
+static void test_session(void **state)
+{
+    (void)state;
+    const char *const answers[] = {OK "2\r\n\r\nhi", NULL};
+    Fake f = fake_start(answers);
+    Taken t = {0};
+    HttpSession *s = NULL;
+    HttpRequest q = {.url = f.url, .max = 2, .sink = take, .context = &t};
+    assert_int_equal(http_session_new(&s, NULL), 0);
+    HttpOptions o = {.session = s, .attempts = 1, .https_only = true};
+    Error e = ERROR_INIT;
+    assert_int_equal(http_get(&o, &q, NULL, &e), -EINVAL);
+    assert_non_null(strstr(e.text, "of https"));
+    o.https_only = false;
+    assert_int_equal(http_get(&o, &q, NULL, NULL), 0);
+    assert_string_equal(t.body.data, "hi");
+    http_session_free(s);
+    _cleanup_buf_ Buf requests = fake_stop(&f);
+    assert_int_equal(count(requests.data, "GET /"), 1);
+    taken_done(&t);
+}
+
 static void test_redirect_drops_headers(void **state)
 {
     (void)state;
@@ -474,6 +564,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_resume_request),
+        cmocka_unit_test(test_immutable),
+        cmocka_unit_test(test_session),
         cmocka_unit_test(test_redirect_drops_headers),
         cmocka_unit_test(test_redirect_drops_user),
         cmocka_unit_test(test_redirect_named),
