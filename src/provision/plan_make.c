@@ -3,6 +3,7 @@
  * one report: a person mends them all at once. */
 #include "provision/plan_make.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -126,10 +127,25 @@ static const char *device_real(void *context, Arena *a, const char *path)
     return inspector_look(i, a, path, 0, &d, NULL) >= 0 && d.exists ? d.real : NULL;
 }
 
+/* By its name: the facts do not say what a partition is of. */
+static const char *device_disk(void *context, Arena *a, const char *device, int *ret_number)
+{
+    size_t n = strlen(device), digits = n;
+
+    while (digits > 0 && isdigit((unsigned char)device[digits - 1]))
+        digits--;
+    *ret_number = (int)strtol(device + digits, NULL, 10);
+    if (digits == n || digits == 0)
+        return NULL;
+    bool spaced = digits > 1 && device[digits - 1] == 'p' && isdigit((unsigned char)device[digits - 2]);
+    return device_real(context, a, arena_memdup(a, device, digits - spaced));
+}
+
 /* A root or /boot that goes with its device, and where its files go then. */
 static void plan_moves(const Making *m)
 {
-    const RootDevices devices = {device_real, (void *)m->o->inspector};
+    const RootDevices devices = {
+        .resolve = device_real, .disk = device_disk, .context = (void *)m->o->inspector};
     RootMoves moves = {0};
 
     if (!m->o->inspector)

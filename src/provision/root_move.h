@@ -19,9 +19,10 @@ typedef struct RootMoves {
     size_t n;
 } RootMoves;
 
-/* The device that a name stands for now, NULL: none. */
+/* The device that a name stands for now, NULL: none; the disk that a partition is of, NULL: it is none. */
 typedef struct RootDevices {
     const char *(*resolve)(void *context, Arena *a, const char *path);
+    const char *(*disk)(void *context, Arena *a, const char *device, int *ret_number);
     void *context;
 } RootDevices;
 

@@ -33,7 +33,22 @@ static const char *device_now(void *context _unused_, Arena *a, const char *path
     char real[PATH_MAX];
     return realpath(path, real) ? arena_strdup(a, real) : NULL;
 }
-static const RootDevices devices = {device_now, NULL};
+
+/* In sysfs a partition lies in its disk. */
+static const char *disk_now(void *context _unused_, Arena *a, const char *device, int *ret_number)
+{
+    _cleanup_buf_ Buf number = BUF_INIT;
+    const char *name = strrchr(device, '/');
+    char real[PATH_MAX];
+    if (!name ||
+        file_read_at(AT_FDCWD, arena_printf(a, "/sys/class/block%s/partition", name), 64, &number, NULL) < 0)
+        return NULL;
+    if (!number.len || !realpath(arena_printf(a, "/sys/class/block%s/..", name), real))
+        return NULL;
+    *ret_number = (int)strtol(number.data, NULL, 10);
+    return arena_printf(a, "/dev%s", strrchr(real, '/'));
+}
+static const RootDevices devices = {.resolve = device_now, .disk = disk_now};
 
 /* Of a filesystem: the name of a link that udev made of it. */
 static int uuid_by_link(Arena *a, const char *device, const char **ret, Error *e)
