@@ -1,9 +1,9 @@
-/* A filesystem of the config takes the place of the root when it has the root's label (or path /) and is made
- * anew or on another device. The root of now is what root= of the kernel's command line names, else the
- * filesystem labelled "root"; /boot is the one labelled "boot". Mistakes are told before anything is touched,
- * since afterwards it is too late: the device of the root is made into something else (a volume, an array,
- * another filesystem, a new table) and no filesystem takes its place; the root goes into a container whose
- * only key would lie inside it. */
+/* A filesystem of the config takes the place of the root when it has the root's label (or path /, or the
+ * UUID that root= names) and is made anew or on another device. The root of now is what root= of the kernel's
+ * command line names, else the filesystem labelled "root"; /boot is the one labelled "boot". Mistakes are
+ * told before anything is touched, since afterwards it is too late: the device of the root is made into
+ * something else (a volume, an array, another filesystem, a new table) and no filesystem takes its place; the
+ * root goes into a container whose only key would lie inside it. */
 #include "provision/root_move.h"
 
 #include <errno.h>
@@ -12,17 +12,14 @@
 #include "provision/clevis.h"
 #include "system/cmdline.h"
 
-static const struct {
-    const char *label, *path;
-} places[] = {{"root", "/"}, {"boot", "/boot"}};
+static const char *const places[] = {"root", "boot"}; /* labels, and names in the store */
 
 static const char *by(Arena *a, const char *dir, const char *value)
 {
     return arena_printf(a, "/dev/disk/by-%s/%s", dir, value);
 }
 
-/* What root= says as a device's name. */
-static const char *root_name(Arena *a, const char *cmdline, const char **ret_label)
+const char *root_move_name(Arena *a, const char *cmdline, const char **ret_label)
 {
     static const struct {
         const char *tag, *dir;
@@ -40,9 +37,36 @@ static const char *root_name(Arena *a, const char *cmdline, const char **ret_lab
     return root && strncmp(root, "/dev/", 5) == 0 ? root : by(a, "label", "root");
 }
 
+/* The UUID of root=UUID=…, NULL: it says something else. */
+static const char *root_uuid(Arena *a, const char *cmdline)
+{
+    const char *root = cmdline_last(a, cmdline, CMDLINE_QUOTED, "root");
+    return root && strncmp(root, "UUID=", 5) == 0 ? root + 5 : NULL;
+}
+
 static bool takes_place(const IgnFilesystem *f, const char *label, const char *path)
 {
     return (f->label && strcmp(f->label, label) == 0) || (f->path && strcmp(f->path, path) == 0);
+}
+
+const IgnFilesystem *root_move_filesystem(Arena *a, const IgnConfig *c, const char *cmdline)
+{
+    const char *label, *uuid = root_uuid(a, cmdline);
+    const IgnFilesystem *found = NULL;
+    (void)root_move_name(a, cmdline, &label);
+    IGN_EACH (const IgnFilesystem, f, c->storage.filesystems)
+        if (takes_place(f, label, "/") || (uuid && f->uuid && strcasecmp(f->uuid, uuid) == 0))
+            found = f;
+    return found;
+}
+
+static const IgnFilesystem *boot_filesystem(const IgnConfig *c)
+{
+    const IgnFilesystem *found = NULL;
+    IGN_EACH (const IgnFilesystem, f, c->storage.filesystems)
+        if (takes_place(f, "boot", "/boot"))
+            found = f;
+    return found;
 }
 
 static bool same_device(Arena *a, const RootDevices *d, const char *name, const char *device)
@@ -164,7 +188,8 @@ static void check_named(Arena *a, const char *cmdline, const RootMove *m, Report
     if (strcmp(m->label, "root") != 0 || !root || strncmp(root, "LABEL=", 6) == 0 ||
         strncmp(root, "/dev/disk/by-label/", 19) == 0)
         return;
-    if (strncmp(root, "UUID=", 5) == 0 && m->to->uuid && strcmp(root + 5, m->to->uuid) == 0)
+    const char *uuid = root_uuid(a, cmdline);
+    if (uuid && m->to->uuid && strcasecmp(uuid, m->to->uuid) == 0)
         return;
     report_add(r, SEVERITY_ERROR, NULL, m->to->node,
                "the root is to move, but the kernel argument root=%s names it where it is now: boot with "
@@ -177,16 +202,14 @@ void root_move_plan(Arena *a, const IgnConfig *c, const char *cmdline, const Roo
                     Report *report)
 {
     const char *label;
-    const char *const names[] = {root_name(a, cmdline, &label), by(a, "label", "boot")};
+    const char *const names[] = {root_move_name(a, cmdline, &label), by(a, "label", "boot")};
     const char *root = d->resolve(d->context, a, names[0]);
     *ret = (RootMoves){0};
     for (size_t i = 0; i < ELEMENTS(places); i++) {
-        RootMove m = {.label = places[i].label, .from = d->resolve(d->context, a, names[i])};
+        RootMove m = {.label = places[i], .from = d->resolve(d->context, a, names[i])};
         if (!m.from)
             continue;
-        IGN_EACH (const IgnFilesystem, f, c->storage.filesystems)
-            if (takes_place(f, i == 0 ? label : places[i].label, places[i].path))
-                m.to = f;
+        m.to = i == 0 ? root_move_filesystem(a, c, cmdline) : boot_filesystem(c);
         if (!m.to) {
             check_table(a, c, d, &m, root, report);
             check_lost(a, c, d, &m, report);

@@ -26,6 +26,11 @@ typedef struct RootDevices {
     void *context;
 } RootDevices;
 
+/* What root= of the command line says as a device's name, and the label that it goes by. */
+const char *root_move_name(Arena *a, const char *cmdline, const char **ret_label);
+/* The filesystem that takes the root's place; NULL: none. */
+const IgnFilesystem *root_move_filesystem(Arena *a, const IgnConfig *c, const char *cmdline);
+
 /* Findings: a root that would be lost since nothing says where it goes; a container that nobody could open at
  * the next boot. `cmdline` is that of the running kernel. Pure. */
 void root_move_plan(Arena *a, const IgnConfig *c, const char *cmdline, const RootDevices *d, RootMoves *ret,
