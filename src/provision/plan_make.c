@@ -3,6 +3,7 @@
  * one report: a person mends them all at once. */
 #include "provision/plan_make.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "base/file.h"
 #include "provision/fetcher.h"
 #include "provision/mount_points.h"
+#include "provision/root_encrypt.h"
 #include "provision/root_move.h"
 #include "provision/stage_files.h"
 #include "provision/storage_run.h"
@@ -126,10 +128,55 @@ static const char *device_real(void *context, Arena *a, const char *path)
     return inspector_look(i, a, path, 0, &d, NULL) >= 0 && d.exists ? d.real : NULL;
 }
 
+/* By its name: the facts do not say what a partition is of. */
+static const char *device_disk(void *context, Arena *a, const char *device, int *ret_number)
+{
+    size_t n = strlen(device), digits = n;
+
+    while (digits > 0 && isdigit((unsigned char)device[digits - 1]))
+        digits--;
+    *ret_number = (int)strtol(device + digits, NULL, 10);
+    if (digits == n || digits == 0)
+        return NULL;
+    bool spaced = digits > 1 && device[digits - 1] == 'p' && isdigit((unsigned char)device[digits - 2]);
+    return device_real(context, a, arena_memdup(a, device, digits - spaced));
+}
+
+static int root_look(void *context, Arena *a, const char *name, RootNow *ret, Error *e)
+{
+    DeviceFacts d;
+    int r = inspector_look(context, a, name, LOOK_SUPERBLOCK, &d, e);
+
+    if (r < 0 || !d.exists)
+        return r < 0 ? r : 0;
+    const Superblock *s = &d.superblock;
+    bool mapped = strncmp(d.real, "/dev/dm-", 8) == 0 || strncmp(d.real, "/dev/mapper/", 12) == 0;
+    *ret = (RootNow){d.real, s->type ? s->type : "", s->label, s->uuid, mapped};
+    return 1;
+}
+
+/* What /etc/clevis.json asks for, as the boot will have it before the disks stage. */
+static void plan_encrypt(const Making *m)
+{
+    const char *cmdline = m->o->cmdline ? m->o->cmdline : "";
+    const RootEncrypt how = {m->c->fetcher, cmdline, root_look, (void *)m->o->inspector};
+    Error why = ERROR_INIT;
+    IgnConfig *config;
+    int r = m->o->inspector ? root_encrypt(m->a, &how, m->c->config, &config, &why) : 0;
+
+    if (r > 0)
+        m->c->config = config;
+    else if (r == -ENXIO)
+        string_list_add(&m->plan->notes, arena_strdup(m->a, why.text));
+    else if (r < 0)
+        report_add(&m->plan->report, SEVERITY_ERROR, NULL, NULL, "%s", why.text);
+}
+
 /* A root or /boot that goes with its device, and where its files go then. */
 static void plan_moves(const Making *m)
 {
-    const RootDevices devices = {device_real, (void *)m->o->inspector};
+    const RootDevices devices = {
+        .resolve = device_real, .disk = device_disk, .context = (void *)m->o->inspector};
     RootMoves moves = {0};
 
     if (!m->o->inspector)
@@ -359,6 +406,7 @@ int plan_make(Plan *p, StageContext *c, const PlanOptions *o, Error *e)
     _cleanup_close_ int empty = -EBADF;
     int r = plan_fetch(&m, e);
 
+    plan_encrypt(&m);
     if (r >= 0)
         r = plan_kargs(&m, e);
     if (r >= 0)

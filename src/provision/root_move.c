@@ -1,8 +1,9 @@
-/* A filesystem of the config takes the place of the root when it has the root's label (or path /) and is made
- * anew or on another device. The root of now is what root= of the kernel's command line names, else the
- * filesystem labelled "root"; /boot is the one labelled "boot". Two mistakes are told before anything is
- * touched, since afterwards it is too late: the device of the root is made into something else and no
- * filesystem takes its place; the root goes into a container whose only key would lie inside it. */
+/* A filesystem of the config takes the place of the root when it has the root's label (or path /, or the
+ * UUID that root= names) and is made anew or on another device. The root of now is what root= of the kernel's
+ * command line names, else the filesystem labelled "root"; /boot is the one labelled "boot". Mistakes are
+ * told before anything is touched, since afterwards it is too late: the device of the root is made into
+ * something else (a volume, an array, another filesystem, a new table) and no filesystem takes its place; the
+ * root goes into a container whose only key would lie inside it. */
 #include "provision/root_move.h"
 
 #include <errno.h>
@@ -11,17 +12,14 @@
 #include "provision/clevis.h"
 #include "system/cmdline.h"
 
-static const struct {
-    const char *label, *path;
-} places[] = {{"root", "/"}, {"boot", "/boot"}};
+static const char *const places[] = {"root", "boot"}; /* labels, and names in the store */
 
 static const char *by(Arena *a, const char *dir, const char *value)
 {
     return arena_printf(a, "/dev/disk/by-%s/%s", dir, value);
 }
 
-/* What root= says as a device's name. */
-static const char *root_name(Arena *a, const char *cmdline, const char **ret_label)
+const char *root_move_name(Arena *a, const char *cmdline, const char **ret_label)
 {
     static const struct {
         const char *tag, *dir;
@@ -39,9 +37,36 @@ static const char *root_name(Arena *a, const char *cmdline, const char **ret_lab
     return root && strncmp(root, "/dev/", 5) == 0 ? root : by(a, "label", "root");
 }
 
+/* The UUID of root=UUID=…, NULL: it says something else. */
+static const char *root_uuid(Arena *a, const char *cmdline)
+{
+    const char *root = cmdline_last(a, cmdline, CMDLINE_QUOTED, "root");
+    return root && strncmp(root, "UUID=", 5) == 0 ? root + 5 : NULL;
+}
+
 static bool takes_place(const IgnFilesystem *f, const char *label, const char *path)
 {
     return (f->label && strcmp(f->label, label) == 0) || (f->path && strcmp(f->path, path) == 0);
+}
+
+const IgnFilesystem *root_move_filesystem(Arena *a, const IgnConfig *c, const char *cmdline)
+{
+    const char *label, *uuid = root_uuid(a, cmdline);
+    const IgnFilesystem *found = NULL;
+    (void)root_move_name(a, cmdline, &label);
+    IGN_EACH (const IgnFilesystem, f, c->storage.filesystems)
+        if (takes_place(f, label, "/") || (uuid && f->uuid && strcasecmp(f->uuid, uuid) == 0))
+            found = f;
+    return found;
+}
+
+static const IgnFilesystem *boot_filesystem(const IgnConfig *c)
+{
+    const IgnFilesystem *found = NULL;
+    IGN_EACH (const IgnFilesystem, f, c->storage.filesystems)
+        if (takes_place(f, "boot", "/boot"))
+            found = f;
+    return found;
 }
 
 static bool same_device(Arena *a, const RootDevices *d, const char *name, const char *device)
@@ -58,30 +83,85 @@ static const IgnLuks *luks_of(const IgnStorage *s, const char *device)
     return NULL;
 }
 
-/* The device is given to a volume or an array while the filesystem on it is not moved. */
+/* One object of the config that takes the device of a filesystem which is not moved. */
+typedef struct Taker {
+    const char *section;
+    size_t index;
+    const Node *node;
+    const char *device, *how;
+} Taker;
+
+static void taken(const RootMove *m, const Taker *t, Report *r)
+{
+    report_add(r, SEVERITY_ERROR, PATH_INDEX(PATH_KEY(PATH_KEY(NULL, "storage"), t->section), t->index),
+               t->node,
+               "%s holds the filesystem '%s', which would be lost: add a filesystem with that label and "
+               "wipeFilesystem %s",
+               t->device, m->label, t->how);
+}
+
+static void check_members(Arena *a, const RootDevices *d, const RootMove *m, const IgnList *devices, Taker t,
+                          Report *r)
+{
+    for (size_t i = 0; i < devices->n; i++) {
+        t.device = IGN_STRING_AT(*devices, i);
+        if (same_device(a, d, t.device, m->from))
+            taken(m, &t, r);
+    }
+}
+
+/* The device becomes a part of something else while the filesystem on it is not moved. */
 static void check_lost(Arena *a, const IgnConfig *c, const RootDevices *d, const RootMove *m, Report *r)
 {
-    const PathStep *storage = PATH_KEY(NULL, "storage");
     size_t i = 0;
     IGN_EACH (const IgnLuks, l, c->storage.luks) {
-        const PathStep *at = PATH_INDEX(PATH_KEY(storage, "luks"), i++);
+        const Taker t = {"luks", i++, l->node, l->device,
+                         arena_printf(a, "on /dev/mapper/%s to move it into the volume", l->name)};
         if (same_device(a, d, l->device, m->from))
-            report_add(r, SEVERITY_ERROR, at, l->node,
-                       "%s holds the filesystem '%s', which would be lost: add a filesystem with that label "
-                       "and wipeFilesystem "
-                       "on /dev/mapper/%s to move it into the volume",
-                       l->device, m->label, l->name);
+            taken(m, &t, r);
     }
     i = 0;
-    IGN_EACH (const IgnRaid, raid, c->storage.raid) {
-        const PathStep *at = PATH_INDEX(PATH_KEY(storage, "raid"), i++);
-        for (size_t k = 0; k < raid->devices.n; k++)
-            if (same_device(a, d, IGN_STRING_AT(raid->devices, k), m->from))
-                report_add(
-                    r, SEVERITY_ERROR, at, raid->node,
-                    "%s holds the filesystem '%s', which would be lost: add a filesystem with that label and "
-                    "wipeFilesystem to move it",
-                    IGN_STRING_AT(raid->devices, k), m->label);
+    IGN_EACH (const IgnRaid, raid, c->storage.raid)
+        check_members(a, d, m, &raid->devices, (Taker){"raid", i++, raid->node, NULL, "to move it"}, r);
+    i = 0;
+    IGN_EACH (const IgnVolumeGroup, g, c->storage.volume_groups)
+        check_members(a, d, m, &g->devices, (Taker){"volumeGroups", i++, g->node, NULL, "to move it"}, r);
+    i = 0;
+    IGN_EACH (const IgnFilesystem, f, c->storage.filesystems) {
+        const Taker t = {"filesystems", i++, f->node, f->device, "to move it, or give this one the label"};
+        if (f->wipe_filesystem == BOOL_TRUE && same_device(a, d, f->device, m->from))
+            taken(m, &t, r);
+    }
+}
+
+/* Its partition goes. */
+static bool partition_goes(const IgnDisk *disk, int number)
+{
+    if (disk->wipe_table == BOOL_TRUE)
+        return true;
+    IGN_EACH (const IgnPartition, p, disk->partitions)
+        if (p->number.set && p->number.value == number && p->should_exist == BOOL_FALSE &&
+            p->wipe_partition_entry == BOOL_TRUE)
+            return true;
+    return false;
+}
+
+/* The partition goes with its table, or from it. Of /boot only where it is on the root's disk: another disk
+ * may have one of an older system. A root that the config declares without wipeFilesystem is not meant: its
+ * partition is made in the same place again, and it is found there, as after a power cut. */
+static void check_table(Arena *a, const IgnConfig *c, const RootDevices *d, const RootMove *m,
+                        const char *root, Report *r)
+{
+    int number, ignored;
+    const char *disk = d->disk(d->context, a, m->from, &number);
+    const char *other = disk && root ? d->disk(d->context, a, root, &ignored) : NULL;
+    size_t i = 0;
+    if (!other || strcmp(disk, other) != 0)
+        return;
+    IGN_EACH (const IgnDisk, k, c->storage.disks) {
+        const Taker t = {"disks", i++, k->node, k->device, "to move it"};
+        if (partition_goes(k, number) && same_device(a, d, k->device, disk))
+            taken(m, &t, r);
     }
 }
 
@@ -108,7 +188,8 @@ static void check_named(Arena *a, const char *cmdline, const RootMove *m, Report
     if (strcmp(m->label, "root") != 0 || !root || strncmp(root, "LABEL=", 6) == 0 ||
         strncmp(root, "/dev/disk/by-label/", 19) == 0)
         return;
-    if (strncmp(root, "UUID=", 5) == 0 && m->to->uuid && strcmp(root + 5, m->to->uuid) == 0)
+    const char *uuid = root_uuid(a, cmdline);
+    if (uuid && m->to->uuid && strcasecmp(uuid, m->to->uuid) == 0)
         return;
     report_add(r, SEVERITY_ERROR, NULL, m->to->node,
                "the root is to move, but the kernel argument root=%s names it where it is now: boot with "
@@ -121,16 +202,16 @@ void root_move_plan(Arena *a, const IgnConfig *c, const char *cmdline, const Roo
                     Report *report)
 {
     const char *label;
-    const char *const names[] = {root_name(a, cmdline, &label), by(a, "label", "boot")};
+    const char *const names[] = {root_move_name(a, cmdline, &label), by(a, "label", "boot")};
+    const char *root = d->resolve(d->context, a, names[0]);
     *ret = (RootMoves){0};
     for (size_t i = 0; i < ELEMENTS(places); i++) {
-        RootMove m = {.label = places[i].label, .from = d->resolve(d->context, a, names[i])};
+        RootMove m = {.label = places[i], .from = d->resolve(d->context, a, names[i])};
         if (!m.from)
             continue;
-        IGN_EACH (const IgnFilesystem, f, c->storage.filesystems)
-            if (takes_place(f, i == 0 ? label : places[i].label, places[i].path))
-                m.to = f;
+        m.to = i == 0 ? root_move_filesystem(a, c, cmdline) : boot_filesystem(c);
         if (!m.to) {
+            check_table(a, c, d, &m, root, report);
             check_lost(a, c, d, &m, report);
             continue;
         }

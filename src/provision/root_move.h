@@ -19,11 +19,17 @@ typedef struct RootMoves {
     size_t n;
 } RootMoves;
 
-/* The device that a name stands for now, NULL: none. */
+/* The device that a name stands for now, NULL: none; the disk that a partition is of, NULL: it is none. */
 typedef struct RootDevices {
     const char *(*resolve)(void *context, Arena *a, const char *path);
+    const char *(*disk)(void *context, Arena *a, const char *device, int *ret_number);
     void *context;
 } RootDevices;
+
+/* What root= of the command line says as a device's name, and the label that it goes by. */
+const char *root_move_name(Arena *a, const char *cmdline, const char **ret_label);
+/* The filesystem that takes the root's place; NULL: none. */
+const IgnFilesystem *root_move_filesystem(Arena *a, const IgnConfig *c, const char *cmdline);
 
 /* Findings: a root that would be lost since nothing says where it goes; a container that nobody could open at
  * the next boot. `cmdline` is that of the running kernel. Pure. */

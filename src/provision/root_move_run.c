@@ -16,9 +16,13 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/tree_copy.h"
+#include "ignition/parse.h"
 #include "provision/config_text.h"
+#include "provision/fetcher.h"
 #include "provision/luks_files.h"
+#include "provision/root_encrypt.h"
 #include "system/boot_entry.h"
+#include "system/superblock.h"
 
 #define STORE      ROOT_MOVE_STORE
 #define MOUNTED    "/run/ignition-transposefs-mounted"
@@ -33,7 +37,22 @@ static const char *device_now(void *context _unused_, Arena *a, const char *path
     char real[PATH_MAX];
     return realpath(path, real) ? arena_strdup(a, real) : NULL;
 }
-static const RootDevices devices = {device_now, NULL};
+
+/* In sysfs a partition lies in its disk. */
+static const char *disk_now(void *context _unused_, Arena *a, const char *device, int *ret_number)
+{
+    _cleanup_buf_ Buf number = BUF_INIT;
+    const char *name = strrchr(device, '/');
+    char real[PATH_MAX];
+    if (!name ||
+        file_read_at(AT_FDCWD, arena_printf(a, "/sys/class/block%s/partition", name), 64, &number, NULL) < 0)
+        return NULL;
+    if (!number.len || !realpath(arena_printf(a, "/sys/class/block%s/..", name), real))
+        return NULL;
+    *ret_number = (int)strtol(number.data, NULL, 10);
+    return arena_printf(a, "/dev%s", strrchr(real, '/'));
+}
+static const RootDevices devices = {.resolve = device_now, .disk = disk_now};
 
 /* Of a filesystem: the name of a link that udev made of it. */
 static int uuid_by_link(Arena *a, const char *device, const char **ret, Error *e)
@@ -140,6 +159,47 @@ static int room_check(const RootMoves *moves, uint64_t *ret_mib, Error *e)
     return 0;
 }
 
+/* ---- /etc/clevis.json ---- */
+
+static bool is_encrypted(Arena *a, const char *device)
+{
+    _cleanup_buf_ Buf id = BUF_INIT;
+    const char *path = arena_printf(a, "/sys/class/block%s/dm/uuid", strrchr(device, '/'));
+    return file_read_at(AT_FDCWD, path, 4096, &id, NULL) >= 0 && id.len && strncmp(id.data, "CRYPT-", 6) == 0;
+}
+
+static int root_look(void *context _unused_, Arena *a, const char *name, RootNow *ret, Error *e)
+{
+    Superblock s;
+    const char *device = device_now(NULL, a, name);
+    _cleanup_close_ int fd = device ? open(device, O_RDONLY | O_CLOEXEC) : -EBADF;
+    if (fd < 0)
+        return device ? error_errno(e, -errno, "%s", device) : 0;
+    int r = superblock_read(a, fd, &s, e);
+    *ret = (RootNow){device, s.type ? s.type : "", s.label, s.uuid, is_encrypted(a, device)};
+    return r < 0 ? r : 1;
+}
+
+/* The stages that follow find it in the cache. */
+static int encrypt(Arena *a, const char *cache, const char *cmdline, IgnConfig **config, Error *e)
+{
+    _cleanup_(fetcher_freep)
+    Fetcher *fetcher = NULL;
+    _cleanup_(buf_done_secret)
+    Buf text = BUF_INIT;
+    int r = fetcher_new(&fetcher, e);
+    if (r >= 0)
+        r = fetcher_configure(fetcher, &(*config)->ignition, e);
+    if (r >= 0)
+        r = root_encrypt(a, &(RootEncrypt){fetcher, cmdline, root_look, NULL}, *config, config, e);
+    if (r <= 0)
+        return r;
+    log_info("/etc/clevis.json: the root moves into an encrypted volume");
+    json_write(ign_config_to_node(a, *config), JSON_COMPACT, &text);
+    r = file_write_at(AT_FDCWD, cache, text.data, text.len, FILE_WRITE(.mode = 0640, .sync = true));
+    return r < 0 ? error_errno(e, r, "%s", cache) : 0;
+}
+
 /* ---- verbs ---- */
 
 static int plan(Arena *a, const char *config_cache, RootMoves *ret, IgnConfig **ret_config, Error *e)
@@ -156,6 +216,9 @@ static int plan(Arena *a, const char *config_cache, RootMoves *ret, IgnConfig **
     if (r < 0)
         return r;
     const char *line = arena_memdup(a, cmdline.data ? cmdline.data : "", cmdline.len);
+    r = encrypt(a, config_cache, line, ret_config, e);
+    if (r < 0)
+        return r;
     root_move_plan(a, *ret_config, line, &devices, ret, &report);
     config_report_log(&report);
     return report.errors ? error_set(e, EINVAL, "the root cannot be moved as the config says") : 0;

@@ -1,8 +1,10 @@
 /* Does the merged config need the network? Any source that is no data: URL does, a tang server whose
- * advertisement is not in the config does, a custom clevis pin says so itself. Walks the schema's tables, so
+ * advertisement is not in the config does, a custom clevis pin says so itself, and
+ * /etc/clevis.json may name a server. Walks the schema's tables, so
  * a resource that a later spec adds somewhere is seen too. */
 #include "ignition/schema.h"
 #include "provision/fetcher.h"
+#include "provision/root_encrypt.h"
 #include "provision/stage.h"
 
 #include <string.h>
@@ -50,7 +52,7 @@ static bool needs_net(const IgnType *type, const void *object)
 
 int stage_fetch_offline_run(StageContext *c, Error *e)
 {
-    if (needs_net(&ign_config_type, c->config))
+    if (needs_net(&ign_config_type, c->config) || root_encrypt_needs_network(c->config))
         return error_set(e, ENETDOWN, "resource requires networking");
     return 0;
 }

@@ -140,6 +140,28 @@ def check(m):
     done = m.verb("save")
     expect(done.returncode == 1 and "the machine has to be installed again" in done.stdout, done.stdout)
 
+    # Encrypted by /etc/clevis.json: the stages that follow find a container in the config.
+    run("mount", m.old, m.mounted)
+    (m.mounted / ".ignition-root-move-unfinished").unlink()
+    run("umount", m.mounted)
+    text = {"ignition": {"version": "3.0.0"}, "storage": {"files": [
+        {"path": "/etc/clevis.json", "contents": {"source": "data:,%7B%7D"}}, {"path": "/etc/x", "contents": {"source": "data:,x"}}]}}
+    (m.work / "config").write_text(json.dumps(text))
+    done = m.verb("save")
+    expect(done.returncode == 0 and "to go to /dev/mapper/root" in done.stdout, done.stdout)
+    cached = json.loads((m.work / "config").read_text())["storage"]
+    uuid = run("blkid", "-p", "-s", "UUID", "-o", "value", m.old).stdout.strip()
+    expect(cached["luks"] == [{"name": "root", "device": m.old, "clevis": {"tpm2": True}, "wipeVolume": True}], cached)
+    expect(cached["filesystems"] == [{"device": "/dev/mapper/root", "format": "ext4", "label": "root", "uuid": uuid,
+                                      "wipeFilesystem": True}], cached)
+    expect([f["path"] for f in cached["files"]] == ["/etc/clevis.json", "/etc/x"], cached)
+    expect((m.work / "config").stat().st_mode & 0o777 == 0o640, "the cache is as the fetch stage writes it")
+    expect(m.verb("save").returncode == 0, "once more")
+    text["storage"]["files"][0]["contents"]["source"] = "data:,%7B"
+    (m.work / "config").write_text(json.dumps(text))
+    done = m.verb("save")
+    expect(done.returncode == 1 and "/etc/clevis.json:1:2" in done.stdout, done.stdout)
+
 
 def main():
     if os.geteuid():
