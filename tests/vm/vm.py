@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -420,6 +421,12 @@ def report(e):
         print("---- the console of the last machine ----\n" + m.console[-8000:])
 
 
+def cpu_used():
+    """Of machines that ended, and of everything else that was run."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def main():
     """Runs the functions test_* of the program, or those that its arguments name."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -427,11 +434,13 @@ def main():
     failed = 0
     try:
         for name in sys.argv[1:] or functions:
-            start = time.monotonic()
+            start, used = time.monotonic(), cpu_used()
             machines.clear()
             try:
                 functions[name]()
-                print(f"ok   {name}  {time.monotonic() - start:.1f} s", flush=True)
+                for m in machines:
+                    m.cut()
+                print(f"ok   {name}  {time.monotonic() - start:.1f} s, {cpu_used() - used:.1f} s CPU", flush=True)
             except initramfs.Unavailable:
                 raise
             except Exception as e:
