@@ -53,7 +53,7 @@ cryptsetup open --test-passphrase --key-file - /dev/md/pair
 test "$(blkid -p -o value -s LABEL /dev/mapper/secret /dev/vg/log | tr '\n' ' ')" = "inside log "
 e2fsck -fn /dev/mapper/secret >/run/fsck 2>&1 && e2fsck -fn /dev/vg/log >>/run/fsck 2>&1 || { cat /run/fsck; exit 1; }
 test "$(LVM_SUPPRESS_FD_WARNINGS=1 lvm lvs --noheadings --nosuffix --units m -o lv_name,lv_size,lv_tags --separator : vg | tr -d ' \n')" = \
-    log:24.00:rest:160.00: || { lvm lvs -o +tags; exit 1; }
+    log:24.00:rest:168.00: || { lvm lvs -o +tags; exit 1; }
 """
 # Whatever tells a second making from a first.
 PRINT = r"""
@@ -66,18 +66,28 @@ BLANK = r"""
 exec 2>&1
 udevadm settle
 if [ -e /dev/mapper/secret ]; then cryptsetup close secret; fi
-if [ -e /dev/vg ]; then LVM_SUPPRESS_FD_WARNINGS=1 lvm vgchange -an vg; fi
+if [ -e /dev/vg ]; then LVM_SUPPRESS_FD_WARNINGS=1 lvm vgchange -qq -an vg; fi
 for a in $(sed -n 's/^\(md[^ ]*\) .*/\1/p' /proc/mdstat); do mdadm --stop /dev/$a; done
 dmsetup remove_all
+for d in $*; do blkdiscard -f $d; done
 udevadm settle
-for d in {0} {1}; do
-    blkdiscard -f $d
-    blockdev --rereadpt $d
-done
+for d in $*; do blockdev --rereadpt $d 2>/dev/null; done
 udevadm settle
-test -z "$(ls /sys/block | grep -E '^(dm|md)')"
-! ls {0}-part* {1}-part* 2>/dev/null
+left=$(ls /sys/block | grep -E '^(dm|md)')
+test -z "$left" || { echo "left: $left"; exit 1; }
 """
+FIRST_OF_ARRAYS = "creating array"  # the steps before are those of partitions: tests/provision/disks/test_interrupt.py
+
+
+def number(name, default):
+    return int(os.environ.get(name, default))
+
+
+def chance():
+    word = os.environ.get("BASALT_VM_SEED", "878886277")
+    seed = random.randrange(1 << 32) if word == "random" else int(word)
+    print(f"seed {seed}")
+    return random.Random(seed)
 
 
 def prepare(m, *disks):
@@ -87,45 +97,117 @@ def prepare(m, *disks):
 
 
 def driven(m, *arguments):
-    return m.run(f"exec 2>&1; disks-driver {' '.join(map(str, arguments))} /run/test.ign", check=False)
+    return m.run(f"exec 2>&1; disks-driver --trace {' '.join(map(str, arguments))} /run/test.ign", check=False)
 
 
-def check(m, a, b, what):
-    """Runs again: as declared now, and a further run changes nothing."""
-    done = driven(m, "--trace")
-    assert done.status == 0, (what, done.output)
+def blank(m, *devices):
+    m.run(f"set -- {' '.join(devices)}" + BLANK)
+
+
+def partitions(*disks):
+    return [f"{d.device}-part{n}" for d in disks for n in (1, 2)]
+
+
+def check(m, a, b, *, again=True):
+    """Runs once more: what was declared is there. With `again` a further run changes nothing."""
+    done = driven(m)
+    assert done.status == 0, done.output
     found = m.run(CHECK, check=False, data=KEY.encode())
-    assert found.status == 0, (what, found.output, done.output)
-    ask = PRINT.format(a.device, b.device)
-    before = m.run(ask)
-    again = driven(m, "--trace")
-    assert again.status == 0 and m.run(ask) == before, (what, again.output, before)
-    return done.output
+    assert found.status == 0, f"{found.output}\n---- of:\n{done.output}"
+    if again:
+        ask = PRINT.format(a.device, b.device)
+        before, second = m.run(ask), driven(m)
+        after = m.run(ask)
+        assert second.status == 0 and after == before, f"{second.output}\n{before}\n{after}"
+
+
+def start_until(m, step, pause):
+    """The driver, and all that it runs, in a control group of their own; comes back a moment after its step began."""
+    m.run(f"""mkdir -p /sys/fs/cgroup/driver; : > /run/said
+              (echo 0 > /sys/fs/cgroup/driver/cgroup.procs; exec disks-driver --trace /run/test.ign > /run/said 2>&1) &
+              until grep -q '^step {step}:' /run/said || ! kill -0 $!; do sleep 0.01; done; sleep {pause:.3f}""")
+
+
+def kill_all(m):
+    m.run("echo 1 > /sys/fs/cgroup/driver/cgroup.kill; while grep -q . /sys/fs/cgroup/driver/cgroup.procs; do sleep 0.02; done")
+
+
+def told(e, *what):
+    print("FAULT", *what, flush=True)
+    print(e, flush=True)
+    return 1
+
+
+def steps_of(m):
+    """How many there are, and the first that is not of the partitions, of an undisturbed run."""
+    done = driven(m, "--count")
+    assert done.status == 0, done.output
+    steps = [line for line in done.output.splitlines() if line.startswith("step ")]
+    first = next(i for i, line in enumerate(steps, 1) if FIRST_OF_ARRAYS in line)
+    return len(steps), first
 
 
 def test_every_step():
-    import time
+    faults = 0
     with vm.idle() as m:
         a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
         prepare(m, a, b)
-        t = time.time()
-        done = driven(m, "--trace", "--count")
-        assert done.status == 0, done.output
-        print(done.output)
-        print("first", time.time() - t)
-        steps = int(done.output.split()[-1])
-        check(m, a, b, "not interrupted")
-        for n in range(1, steps + 1):
-            t = time.time()
-            m.run(BLANK.format(a.device, b.device))
-            print("blank", time.time() - t)
-            killed = driven(m, "--trace", "--kill-at", n)
+        last, first = steps_of(m)
+        check(m, a, b)
+        # Without those of the partitions, which stay, each step has another number.
+        everything = os.environ.get("BASALT_VM_STEPS") == "all"
+        devices = [a.device, b.device] if everything else partitions(a, b)
+        for n in range(1, last + 1 if everything else last - first + 2):
+            blank(m, *devices)
+            killed = driven(m, "--kill-at", n)
             assert killed.status == 137, killed
-            print(killed.output)
-            print("killed", time.time() - t)
             m.run("while pgrep -x 'mdadm|lvm|mkfs.ext4' >/dev/null; do sleep 0.05; done")
-            print(check(m, a, b, f"step {n}"))
-            print("checked", n, time.time() - t, flush=True)
+            try:
+                check(m, a, b, again=everything or n % 3 == 0)
+            except AssertionError as e:
+                faults += told(e, "killed before", killed.output.splitlines()[-1])
+    assert not faults
+
+
+def test_killed_at_any_moment():
+    rng, faults = chance(), 0
+    with vm.idle() as m:
+        a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
+        prepare(m, a, b)
+        last, first = steps_of(m)
+        for _ in range(number("BASALT_VM_CUTS", 3)):
+            blank(m, *partitions(a, b))
+            step, pause = rng.randint(1, last - first + 1), rng.uniform(0, 0.6)
+            start_until(m, step, pause)
+            kill_all(m)
+            where = m.run("grep -v ^filesystem /run/said | tail -n 4")
+            try:
+                check(m, a, b)
+            except AssertionError as e:
+                faults += told(e, f"killed {pause:.2f} s after step {step}:\n{where}")
+    assert not faults
+
+
+def test_power_cuts():
+    rng, faults = chance(), 0
+    for _ in range(number("BASALT_VM_CUTS", 1)):
+        disks = [vm.Disk(name, "150M", format="qcow2") for name in "ab"]
+        step, pause = rng.randint(1, 24), rng.uniform(0, 0.6)
+        with vm.idle() as m:
+            for d in disks:
+                m.add_disk(d)
+            prepare(m, *disks)
+            start_until(m, step, pause)
+            m.cut()
+        with vm.idle() as m:
+            for d in disks:
+                m.add_disk(d)
+            prepare(m, *disks)
+            try:
+                check(m, *disks)
+            except AssertionError as e:
+                faults += told(e, f"cut {pause:.2f} s after step {step}")
+    assert not faults
 
 
 if __name__ == "__main__":
