@@ -63,17 +63,18 @@ mdadm --examine {0}-part1 | grep 'Creation Time'
 LVM_SUPPRESS_FD_WARNINGS=1 lvm vgs --noheadings -o vg_uuid,vg_seqno vg
 """
 BLANK = r"""
+set -e
 exec 2>&1
 udevadm settle
 if [ -e /dev/mapper/secret ]; then cryptsetup close secret; fi
 if [ -e /dev/vg ]; then LVM_SUPPRESS_FD_WARNINGS=1 lvm vgchange -qq -an vg; fi
 for a in $(sed -n 's/^\(md[^ ]*\) .*/\1/p' /proc/mdstat); do mdadm --stop /dev/$a; done
 dmsetup remove_all
-for d in $*; do blkdiscard -f $d; done
+for d in $*; do fallocate --punch-hole --offset 0 --length $(blockdev --getsize64 $d) $d; done
 udevadm settle
-for d in $*; do blockdev --rereadpt $d 2>/dev/null; done
+for d in $*; do blockdev --rereadpt $d 2>/dev/null || true; done
 udevadm settle
-left=$(ls /sys/block | grep -E '^(dm|md)')
+left=$(ls /sys/block | grep -E '^(dm|md)' || true)$(wipefs -n $* || true)
 test -z "$left" || { echo "left: $left"; exit 1; }
 """
 FIRST_OF_ARRAYS = "creating array"  # the steps before are those of partitions: tests/provision/disks/test_interrupt.py
