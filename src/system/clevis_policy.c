@@ -160,6 +160,14 @@ const char *clevis_policy_of_jwe(Arena *a, const Node *jwe)
     return jwe_policy(a, jwe, 0);
 }
 
+static bool is_base64url(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!s[i] || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", s[i]))
+            return false;
+    return true;
+}
+
 Node *clevis_jwe_unfold(Arena *a, const char *compact, size_t n)
 {
     Node *jwe = node_new(a, NODE_OBJECT);
@@ -167,9 +175,9 @@ Node *clevis_jwe_unfold(Arena *a, const char *compact, size_t n)
     for (size_t i = 0; i < ELEMENTS(jwe_members); i++) {
         const char *stop = memchr(compact, '.', (size_t)(end - compact));
         bool last = i + 1 == ELEMENTS(jwe_members);
-        if (!stop != last)
-            return NULL;
         size_t length = (size_t)((stop ? stop : end) - compact);
+        if (!stop != last || !is_base64url(compact, length))
+            return NULL;
         node_set(a, jwe, jwe_members[i], node_new_string_n(a, compact, length));
         compact += length + !last;
     }
@@ -183,8 +191,7 @@ const char *clevis_jwe_fold(Arena *a, const Node *jwe)
         return NULL;
     for (size_t i = 0; i < ELEMENTS(jwe_members); i++) {
         const char *part = member_text(jwe, jwe_members[i], i == 1 ? "" : NULL);
-        if (!part ||
-            strspn(part, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(part))
+        if (!part || !is_base64url(part, strlen(part)))
             return NULL;
         buf_addf(&b, "%s%s", i ? "." : "", part);
     }
