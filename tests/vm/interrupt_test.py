@@ -98,7 +98,7 @@ def prepare(m, *disks):
 
 
 def driven(m, *arguments):
-    return m.run(f"exec 2>&1; disks-driver --trace {' '.join(map(str, arguments))} /run/test.ign", check=False)
+    return m.run(f"exec disks-driver --trace {' '.join(map(str, arguments))} /run/test.ign 2>&1", check=False)
 
 
 def blank(m, *devices):
