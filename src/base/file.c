@@ -104,6 +104,36 @@ int file_write_fd(int fd, const void *data, size_t n)
     return 0;
 }
 
+int file_read_part(int fd, void *to, size_t n, uint64_t offset)
+{
+    for (char *p = to; n > 0;) {
+        ssize_t done = pread(fd, p, n, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done < 0 ? -errno : -EIO;
+        p += done;
+        n -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return 0;
+}
+
+int file_write_part(int fd, const void *from, size_t n, uint64_t offset)
+{
+    for (const char *p = from; n > 0;) {
+        ssize_t done = pwrite(fd, p, n, (off_t)offset);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done < 0 ? -errno : -EIO;
+        p += done;
+        n -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return 0;
+}
+
 /* ---- temporary files ---- */
 
 enum { SLOTS_MAX = 1024, TRIES_MAX = 1024 };

@@ -15,6 +15,9 @@
 int file_read_at(int dirfd, const char *path, size_t max, Buf *ret, Error *e);
 int file_read_fd(int fd, size_t max, Buf *ret);        /* appends; after a failure *ret is as before */
 int file_write_fd(int fd, const void *data, size_t n); /* all of it, or -errno */
+/* `n` bytes at an offset, all of them; -EIO where the file or device ends before. */
+int file_read_part(int fd, void *to, size_t n, uint64_t offset);
+int file_write_part(int fd, const void *from, size_t n, uint64_t offset);
 
 typedef struct FileWrite {
     mode_t mode;    /* set before the name exists */

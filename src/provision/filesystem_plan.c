@@ -9,6 +9,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "system/block_device.h"
+
 typedef struct FormatRow {
     const char *name, *program, *force;
     const char *uuid_option, *uuid_prefix, *label_option;
@@ -64,22 +66,6 @@ static const char *difference(Arena *a, const IgnFilesystem *f, const Superblock
         return "label";
     if (f->uuid && strcmp(filesystem_uuid(a, f->format, f->uuid), filesystem_uuid(a, f->format, uuid)) != 0)
         return "uuid";
-    return NULL;
-}
-
-static const char *holder_text(Arena *a, const DeviceFacts *d)
-{
-    static const char *const kinds[] = {
-        [HOLDER_MOUNT] = "is mounted on",         [HOLDER_SWAP] = "is in use as swap",
-        [HOLDER_LVM] = "belongs to volume group", [HOLDER_DM] = "is held by the mapping",
-        [HOLDER_MD] = "is held by the array",     [HOLDER_OTHER] = "is held by",
-    };
-    for (size_t i = 0; i < d->n_holders; i++) {
-        const DeviceHolder *h = &d->holders[i];
-        if (h->partition == 0)
-            return h->kind == HOLDER_SWAP ? kinds[h->kind]
-                                          : arena_printf(a, "%s %s", kinds[h->kind], h->what ? h->what : "?");
-    }
     return NULL;
 }
 
@@ -140,12 +126,12 @@ static void plan_program(Arena *a, const IgnFilesystem *f, const FormatRow *row,
 /* What can be known to go wrong when something has to be done to the device. */
 static void check_change(Arena *a, const IgnFilesystem *f, const DeviceFacts *d, FilesystemPlan *p)
 {
-    const char *holder = holder_text(a, d);
+    const DeviceHolder *holder = device_holder_of(d, 0);
 
     if (holder)
-        refuse(
-            p, "device",
-            arena_printf(a, "%s %s; it cannot be given a filesystem while it is in use", f->device, holder));
+        refuse(p, "device",
+               arena_printf(a, "%s is in use: %s; it cannot be given a filesystem", f->device,
+                            device_holder_text(a, holder)));
     else if (d->read_only)
         refuse(p, "device", arena_printf(a, "%s is read-only", f->device));
     else if (strcmp(f->format, "vfat") == 0 && f->uuid &&

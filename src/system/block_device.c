@@ -243,6 +243,8 @@ static void find_partitions(Look *l)
     KernelPartition *list = ARENA_ARRAY(l->arena, KernelPartition, n ? n : 1);
     n = 0;
     for (const char **name = names; *name; name++) {
+        if (!isdigit((unsigned char)(*name)[strlen(*name) - 1])) /* the disk's own attributes */
+            continue;
         const char *directory = arena_printf(l->arena, "%s/%s", disk, *name);
         KernelPartition p = {.name = *name};
         uint64_t number;

@@ -21,18 +21,20 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 enum { SECTOR_MAX = 32768, SECTOR_MIN = 512 };
 
 static int sector_read(int fd, uint64_t at, unsigned char *to, size_t n, Error *e)
 {
-    ssize_t k = pread(fd, to, n, (off_t)at);
-    return k == (ssize_t)n ? 0 : error_errno(e, k < 0 ? -errno : -EIO, "reading the new filesystem");
+    int r = file_read_part(fd, to, n, at);
+    return r < 0 ? error_errno(e, r, "reading the new filesystem") : 0;
 }
 
 static int sector_write(int fd, uint64_t at, const unsigned char *from, size_t n, Error *e)
 {
-    ssize_t k = pwrite(fd, from, n, (off_t)at);
-    return k == (ssize_t)n ? 0 : error_errno(e, k < 0 ? -errno : -EIO, "writing the new filesystem");
+    int r = file_write_part(fd, from, n, at);
+    return r < 0 ? error_errno(e, r, "writing the new filesystem") : 0;
 }
 
 static int barrier(int fd, Error *e)

@@ -5,7 +5,9 @@
  * MBR or any primary, counts as nothing: it may be left over from another time.
  *
  * Headers are judged here, not by libfdisk, which believes the sizes in a header whose checksum is right:
- * entries of 128 bytes, at most 4096 of them, inside of the disk. One that fails is hidden from it. */
+ * entries of 128 bytes, at most 4096 of them, inside of the disk. One that fails is hidden from it. So is one
+ * with an entry, used or not, that ends with the last number there is: the sector behind it is sector 0, and
+ * libfdisk goes round for ever in search of a free one. */
 #include "system/table_image.h"
 
 #include <endian.h>
@@ -13,6 +15,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+
+#include "base/file.h"
 
 enum {
     HEAD_SIZE = 32 << 10,
@@ -37,36 +41,6 @@ void table_image_done(TableImage *t)
 }
 
 /* ---- bytes ---- */
-
-static int read_all(int fd, void *to, size_t n, uint64_t offset)
-{
-    for (uint8_t *p = to; n > 0;) {
-        ssize_t k = pread(fd, p, n, (off_t)offset);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return k < 0 ? -errno : -EIO;
-        p += k;
-        n -= (size_t)k;
-        offset += (uint64_t)k;
-    }
-    return 0;
-}
-
-static int write_all(int fd, const void *from, size_t n, uint64_t offset)
-{
-    for (const uint8_t *p = from; n > 0;) {
-        ssize_t k = pwrite(fd, p, n, (off_t)offset);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return k < 0 ? -errno : -EIO;
-        p += k;
-        n -= (size_t)k;
-        offset += (uint64_t)k;
-    }
-    return 0;
-}
 
 static uint32_t crc32_add(uint32_t crc, const uint8_t *p, size_t n)
 {
@@ -119,8 +93,8 @@ static int add_part(TableImage *t, int disk, uint64_t offset, uint64_t size, boo
     if (!p->before)
         abort();
     t->n++;
-    int r = read_all(disk, p->before, p->size, offset);
-    return r < 0 ? r : write_all(t->fd, p->before, p->size, offset);
+    int r = file_read_part(disk, p->before, p->size, offset);
+    return r < 0 ? r : file_write_part(t->fd, p->before, p->size, offset);
 }
 
 /* ---- judging ---- */
@@ -169,6 +143,14 @@ static uint64_t entries_bytes(const GptHeader *h)
     return (uint64_t)h->n_entries * GPT_ENTRY_SIZE;
 }
 
+static bool ends_nowhere(const uint8_t *entries, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (get64(entries + (size_t)i * GPT_ENTRY_SIZE + 40) == UINT64_MAX)
+            return true;
+    return false;
+}
+
 /* libfdisk reads and writes entries by the byte; the copy has them by the sector. */
 static const char *judge_entries(TableImage *t, int disk, const GptHeader *h, bool primary)
 {
@@ -183,10 +165,11 @@ static const char *judge_entries(TableImage *t, int disk, const GptHeader *h, bo
     _cleanup_free_ uint8_t *data = malloc(bytes);
     if (!data)
         abort();
-    if (read_all(t->fd, data, bytes, h->entries * ss) == 0)
-        why = (crc32_add(~0u, data, bytes) ^ ~0u) == h->entries_crc ? NULL
-                                                                    : "the checksum of its entries is wrong";
-    return why;
+    if (file_read_part(t->fd, data, bytes, h->entries * ss) < 0)
+        return why;
+    if ((crc32_add(~0u, data, bytes) ^ ~0u) != h->entries_crc)
+        return "the checksum of its entries is wrong";
+    return ends_nowhere(data, h->n_entries) ? "an entry of it ends where no disk does" : NULL;
 }
 
 static void judge_header(TableImage *t, int disk, uint64_t lba, GptHeader *h)
@@ -197,7 +180,7 @@ static void judge_header(TableImage *t, int disk, uint64_t lba, GptHeader *h)
 
     *h = (GptHeader){.lba = lba};
     if (lba == 0 || lba >= t->sectors || add_part(t, disk, lba * ss, ss, primary) < 0 ||
-        read_all(t->fd, sector, ss, lba * ss) < 0 || memcmp(sector, "EFI PART", 8) != 0)
+        file_read_part(t->fd, sector, ss, lba * ss) < 0 || memcmp(sector, "EFI PART", 8) != 0)
         return;
     h->alternate = get64(sector + 32);
     h->entries = get64(sector + 72);
@@ -233,7 +216,7 @@ int table_image_load(TableImage *t, int disk, const TableGeometry *g, bool signa
     if (r == 0)
         r = add_part(t, disk, size - tail, tail, false);
     if (r == 0)
-        r = read_all(t->fd, first, sizeof(first), 0);
+        r = file_read_part(t->fd, first, sizeof(first), 0);
     if (r < 0)
         return error_errno(e, r, "cannot read the partition table");
     t->mbr = judge_mbr(first);
@@ -250,7 +233,7 @@ int table_image_hide(TableImage *t, const GptHeader *h)
     static const uint8_t nothing[8];
     if (h->lba == 0 || h->lba >= t->sectors)
         return 0;
-    return write_all(t->fd, nothing, sizeof(nothing), h->lba * t->geometry.sector_size);
+    return file_write_part(t->fd, nothing, sizeof(nothing), h->lba * t->geometry.sector_size);
 }
 
 int table_image_protect(TableImage *t)
@@ -258,7 +241,7 @@ int table_image_protect(TableImage *t)
     uint64_t rest = t->sectors - 1;
     uint32_t size = htole32(rest > UINT32_MAX ? UINT32_MAX : (uint32_t)rest);
     uint8_t sector[512], entry[MBR_ENTRY_SIZE] = {0, 0, 2, 0, TYPE_PROTECTIVE, 255, 255, 255, 1};
-    int r = read_all(t->fd, sector, sizeof(sector), 0);
+    int r = file_read_part(t->fd, sector, sizeof(sector), 0);
 
     if (r < 0)
         return r;
@@ -267,18 +250,19 @@ int table_image_protect(TableImage *t)
     memcpy(sector + MBR_ENTRIES, entry, sizeof(entry));
     sector[MBR_SIGNATURE] = 0x55;
     sector[MBR_SIGNATURE + 1] = 0xAA;
-    return write_all(t->fd, sector, sizeof(sector), 0);
+    return file_write_part(t->fd, sector, sizeof(sector), 0);
 }
 
 int table_image_clear(TableImage *t)
 {
     static const uint8_t nothing[4096];
-    int r = write_all(t->fd, nothing, t->geometry.sector_size, 0);
+    int r = file_write_part(t->fd, nothing, t->geometry.sector_size, 0);
 
     if (r == 0 && t->primary.state != HEADER_NONE)
-        r = write_all(t->fd, nothing, t->geometry.sector_size, t->primary.lba * t->geometry.sector_size);
+        r = file_write_part(t->fd, nothing, t->geometry.sector_size,
+                            t->primary.lba * t->geometry.sector_size);
     if (r == 0 && t->backup.state != HEADER_NONE)
-        r = write_all(t->fd, nothing, t->geometry.sector_size, t->backup.lba * t->geometry.sector_size);
+        r = file_write_part(t->fd, nothing, t->geometry.sector_size, t->backup.lba * t->geometry.sector_size);
     return r;
 }
 
@@ -298,7 +282,7 @@ static int store_part(TableImage *t, int disk, ImagePart *p, const TableHooks *h
 
     if (!now)
         abort();
-    r = read_all(t->fd, now, p->size, p->offset);
+    r = file_read_part(t->fd, now, p->size, p->offset);
     for (uint64_t at = 0; r == 0 && at < p->size;) {
         uint64_t end = at;
         while (end < p->size && memcmp(now + end, p->before + end, ss) != 0)
@@ -306,7 +290,7 @@ static int store_part(TableImage *t, int disk, ImagePart *p, const TableHooks *h
         if (end > at) {
             r = step(hooks, p->primary ? "writing the partition table" : "writing the table's backup");
             if (r == 0)
-                r = write_all(disk, now + at, end - at, p->offset + at);
+                r = file_write_part(disk, now + at, end - at, p->offset + at);
         }
         at = end > at ? end : at + ss;
     }

@@ -7,7 +7,7 @@ Ignition waits for devices by asking systemd for their units over its private so
 changed. `enter_namespace()` starts this script anew in a mount namespace with a /run of its own; there a thread answers
 on the socket as systemd would (every job is done at once), and PATH begins with a `udevadm` that has the kernel take
 over the disk's partition table (`disk_driver kernel`, which makes the nodes too) and an `sgdisk` whose sleeping is left
-out. Nothing of it is seen outside of the namespace but the nodes in /dev, which disk_driver's detach takes away."""
+out, and after which the kernel has the new table, as one has that reads tables itself. Nothing of it is seen outside of the namespace but the nodes in /dev, which disk_driver's detach takes away."""
 import json
 import os
 import pathlib
@@ -165,7 +165,12 @@ class PeerDisks:
     esac
 done''')
         if nosleep:
-            self.tool(tools / "sgdisk", f'LD_PRELOAD={nosleep} exec /usr/sbin/sgdisk "$@"')
+            self.tool(tools / "sgdisk", f'''LD_PRELOAD={nosleep} /usr/sbin/sgdisk "$@" || exit
+for disk; do :; done
+case " $* " in
+*" --pretend "*) ;;
+*) {driver} kernel "$(readlink -f "$disk")" ;;
+esac''')
         self.env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
 
     @staticmethod

@@ -185,12 +185,12 @@ static void test_in_use(void **state)
         DeviceHolder holder;
         const char *words;
     } rows[] = {
-        {{HOLDER_MOUNT, 0, "/var"}, "is mounted on /var"},
-        {{HOLDER_SWAP, 0, NULL}, "is in use as swap"},
-        {{HOLDER_LVM, 0, "vg"}, "belongs to volume group vg"},
-        {{HOLDER_DM, 0, "luks-x"}, "held by the mapping luks-x"},
-        {{HOLDER_MD, 0, "md127"}, "held by the array md127"},
-        {{HOLDER_OTHER, 0, "bcache0"}, "held by bcache0"},
+        {{HOLDER_MOUNT, 0, "/var"}, "in use: it is mounted at /var"},
+        {{HOLDER_SWAP, 0, "/dev/vda"}, "it is used as swap (/dev/vda)"},
+        {{HOLDER_LVM, 0, "vg"}, "it is a part of the LVM volume group vg"},
+        {{HOLDER_DM, 0, "luks-x"}, "the mapped device luks-x stands on it"},
+        {{HOLDER_MD, 0, "md127"}, "it is a member of the array md127"},
+        {{HOLDER_OTHER, 0, "bcache0"}, "the device bcache0 stands on it"},
     };
     const IgnFilesystem f = {.device = "/dev/vda3", .format = "ext4", .wipe_filesystem = BOOL_TRUE};
     const IgnFilesystem keep = {.device = "/dev/vda3", .format = "ext4"};
