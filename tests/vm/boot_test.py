@@ -39,6 +39,19 @@ def config(disk, **more):
             "systemd": {"units": [SAYS_UNIT]}, **more}
 
 
+def layered(disk):
+    """The same, with the second filesystem in a container on an array."""
+    value = config(disk)
+    storage = value["storage"]
+    storage["disks"][0]["partitions"][1:] = [{"number": n, "label": f"member-{n}", "sizeMiB": 100} for n in (2, 3)]
+    storage["raid"] = [{"name": "pair", "level": "raid1", "devices": ["/dev/disk/by-partlabel/member-2",
+                                                                      "/dev/disk/by-partlabel/member-3"]}]
+    storage["luks"] = [{"name": "secret", "device": "/dev/md/pair", "keyFile": {"source": "data:,the%20key"},
+                        "options": ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]}]
+    storage["filesystems"][1].update(device="/dev/mapper/secret", format="ext4")
+    return value
+
+
 DEVICE = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_system"
 
 
@@ -163,12 +176,13 @@ def test_power_cuts():
         disk = vm.Disk("system", "1500M", format="qcow2")
         unit, pause = chance.choice(units), chance.uniform(0, 3)
         print(f"cut {pause:.2f} s after {unit}")
-        with vm.boot([disk], config(DEVICE)) as m:
+        with vm.boot([disk], layered(DEVICE)) as m:
             m.run(f"until systemctl is-active -q {unit}.service; do sleep 0.1; done; sleep {pause:.2f}", check=False)
             m.cut()
-        with vm.boot([disk], config(DEVICE)) as m:
+        with vm.boot([disk], layered(DEVICE)) as m:
             m.wait_for(REAL)
             check_provisioned(m)
+            assert m.run("cryptsetup status secret | grep -c '/dev/md'; cat /etc/crypttab").split()[:2] == ["1", "secret"]
             assert not m.run("systemctl --failed -q --no-legend")
 
 

@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -47,6 +48,22 @@ BOOT_WORDS = "root=LABEL=root systemd.unit=basic.target basalt.vm.populate syste
 Result = collections.namedtuple("Result", "status output")
 work = pathlib.Path(tempfile.mkdtemp(prefix="basalt-vm."))
 machines = []  # in the order they were started, for what is told of a failure
+spares = []  # idle machines that a test is done with, made as they were
+CLEAN = r"""
+exec 2>&1
+cd /
+udevadm settle
+swapoff -a
+for round in 1 2 3 4 5; do
+    findmnt -rno TARGET,SOURCE | sed -n 's,^\([^ ]*\) /dev/.*,\1,p' | sort -r | while read -r at; do umount "$at"; done
+    ls /sys/block | grep -qE '^(dm-|md)' || break
+    dmsetup remove_all
+    for a in $(sed -n 's/^\(md[^ ]*\) .*/\1/p' /proc/mdstat 2>/dev/null); do mdadm --stop /dev/$a; done
+    udevadm settle
+done
+rm -rf /run/ignition* /run/test.ign /sysroot/* /mnt /m
+! ls /sys/block | grep -E '^(dm-|md)' && ! findmnt -rno TARGET /sysroot
+"""
 
 
 class Failed(Exception):
@@ -82,6 +99,8 @@ class Machine:
     def __init__(self, *, kernel, initrd, append="", memory=1024, disks=(), tpm=False, fw_cfg=None, state=None):
         self.tpm = self.qmp = self.channel = None
         self.console, self.ended, self.changed = "", False, threading.Condition()
+        self.has_ignition = False
+        self.kind = None  # of an idle machine: who may use it after this test
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="m.", dir=work))
         self.disks = []
         machines.append(self)
@@ -252,14 +271,17 @@ class Machine:
 
     def network(self):
         """The guest reaches servers on the loopback of the host as 10.0.2.2."""
-        self.run("set -e; n=$(basename /sys/bus/virtio/drivers/virtio_net/virtio*/net/*); ip addr add 10.0.2.15/24 dev $n; "
-                 "ip link set $n up; ip route add default via 10.0.2.2; echo nameserver 10.0.2.3 > /etc/resolv.conf")
+        self.run("set -e; n=$(basename /sys/bus/virtio/drivers/virtio_net/virtio*/net/*); ip addr replace 10.0.2.15/24 dev $n; "
+                 "ip link set $n up; ip route replace default via 10.0.2.2; echo nameserver 10.0.2.3 > /etc/resolv.conf")
 
     # ---- the provisioner ----
 
     def put_ignition(self):
+        if self.has_ignition:
+            return
         self.put("/usr/bin/basalt-ignition", stripped(ignition()), 0o755)
         self.run("for n in ignition ignition-apply ignition-validate; do ln -sf basalt-ignition /usr/bin/$n; done")
+        self.has_ignition = True
 
     def stages(self, config, *stages, root="/sysroot", check=True):
         """Runs stages of the config, behind a `fetch` when there is a config; returns the log of all of them."""
@@ -295,6 +317,21 @@ class Machine:
         if self.qmp.wait("query-migrate", "status", ("completed", "failed"), time.monotonic() + PATIENCE) == "failed":
             raise Failed("QEMU cannot save its state")
 
+    def clean(self):
+        """As it was before the test: nothing mapped, mounted or plugged in. False: it cannot be had."""
+        try:
+            if self.process.poll() is not None or self.run(CLEAN, check=False).status:
+                return False
+            for n in range(1, len(self.disks) + 1):
+                self.qmp.run("device_del", id=f"scsi-disk{n}")
+            self.run("while ls /sys/block | grep -q '^sd'; do sleep 0.02; done; udevadm settle")
+            for n in range(1, len(self.disks) + 1):
+                self.qmp.run("blockdev-del", **{"node-name": f"disk{n}"})
+        except (Failed, RuntimeError, EOFError, OSError):
+            return False
+        self.disks = []
+        return True
+
     def cut(self):
         """The power goes."""
         self.process.kill()
@@ -312,8 +349,11 @@ class Machine:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.cut()
+    def __exit__(self, failure, *_):
+        if self.kind and not failure and self.clean():
+            spares.append(self)
+        else:
+            self.cut()
 
 
 def die_with_parent():
@@ -352,13 +392,22 @@ def saved(name, initrd, *, append="", memory=1024, tpm=False):
     return path
 
 
-def idle(*, tpm=False, memory=1024, fw_cfg=None):
-    """A machine in an initramfs with all storage tools, before anything was done to it."""
+def idle(*, tpm=False, memory=1024, fw_cfg=None, new=False):
+    """A machine in an initramfs with all storage tools, before anything was done to it; `new`: by nobody. Other tests
+    may have used it, and plugged out their disks: the emulator need not translate all code once more."""
+    kind = (tpm, memory, fw_cfg)
+    for m in () if new else spares:
+        if m.kind == kind:
+            spares.remove(m)
+            machines.append(m)
+            return m
     require(QEMU, "unshare", *(("swtpm",) if tpm else ()))
     initrd = initramfs.build("idle", f"{initramfs.LEAN} {initramfs.STORAGE} basalt-vm")
     options = {"append": "rd.systemd.unit=basalt-vm-idle.target", "memory": memory, "tpm": tpm}
     state = saved("tpm" if tpm else "idle", initrd, **options)
-    return Machine(kernel=initramfs.base() / "vmlinuz", initrd=initrd, state=state, fw_cfg=fw_cfg, **options)
+    m = Machine(kernel=initramfs.base() / "vmlinuz", initrd=initrd, state=state, fw_cfg=fw_cfg, **options)
+    m.kind = None if new else kind
+    return m
 
 
 def install_product(root):
@@ -403,7 +452,7 @@ def boot(disks, config=None, *, first=True, words=""):
     more of it) go without making an image."""
     if first and "ignition.platform.id" not in words:
         words += " ignition.platform.id=qemu"
-    m = idle(fw_cfg=json.dumps(config) if isinstance(config, dict) else config)
+    m = idle(fw_cfg=json.dumps(config) if isinstance(config, dict) else config, new=True)
     m.run("tar -C / -x --keep-directory-symlink", data=staged())
     for disk in disks:
         m.add_disk(disk)
@@ -420,6 +469,16 @@ def report(e):
         print("---- the console of the last machine ----\n" + m.console[-8000:])
 
 
+def cpu_used():
+    """By everything that was run; of machines, also by those that wait for the next test."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ticks = 0
+    for m in spares:
+        stat = pathlib.Path(f"/proc/{m.process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(stat[11]) + int(stat[12])
+    return usage.ru_utime + usage.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
+
+
 def main():
     """Runs the functions test_* of the program, or those that its arguments name."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -427,11 +486,11 @@ def main():
     failed = 0
     try:
         for name in sys.argv[1:] or functions:
-            start = time.monotonic()
+            start, used = time.monotonic(), cpu_used()
             machines.clear()
             try:
                 functions[name]()
-                print(f"ok   {name}  {time.monotonic() - start:.1f} s", flush=True)
+                print(f"ok   {name}  {time.monotonic() - start:.1f} s, {cpu_used() - used:.1f} s CPU", flush=True)
             except initramfs.Unavailable:
                 raise
             except Exception as e:
@@ -442,7 +501,7 @@ def main():
         print(f"skipped: {e}")
         sys.exit(77)
     finally:
-        for m in machines:
+        for m in (*machines, *spares):
             m.cut()
         if os.environ.get("BASALT_VM_KEEP"):
             print(f"kept {work}")
