@@ -121,8 +121,10 @@ class Up(unittest.TestCase):
 
     def test_interrupted(self):
         for number, after in ((signal.SIGINT, 0), (signal.SIGTERM, 2), (signal.SIGHUP, 4)):
+            # Whoever runs the tests under nohup has SIGHUP ignored, and so would have what it starts.
             run = subprocess.Popen([BASALT, "up", "--state", self.state, "--json"], stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
             for _ in range(after): # so many steps are done
                 run.stdout.readline()
             time.sleep(0.05)
