@@ -64,7 +64,8 @@ static bool clevis_needs_network(const IgnClevis *c)
 static int key_file_add(FilesPlan *p, const char *path, const char *source, const FilesProbe *probe,
                         Report *r)
 {
-    FilesOp op = {.kind = FILES_FILE, .node = files_plan_file(p->arena, path, 0600, NULL)};
+    /* An earlier first boot may have left one. */
+    FilesOp op = {.kind = FILES_FILE, .overwrite = true, .node = files_plan_file(p->arena, path, 0600, NULL)};
     ((IgnFile *)op.node)->contents.source = source;
     return files_plan_add(p, &op, probe, r);
 }

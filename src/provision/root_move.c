@@ -198,6 +198,40 @@ static void check_named(Arena *a, const char *cmdline, const RootMove *m, Report
                root);
 }
 
+static const char *loader_partition(const char *type_guid)
+{
+    static const char *const types[][2] = {
+        {"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "an EFI system partition"},
+        {"21686148-6449-6e6f-744e-656564454649", "a BIOS boot partition"},
+        {"9e1a2d38-c612-4316-aa26-8b49521e5a8b", "a PReP partition"}};
+    for (size_t i = 0; type_guid && i < ELEMENTS(types); i++)
+        if (strcasecmp(type_guid, types[i][0]) == 0)
+            return types[i][1];
+    return NULL;
+}
+
+/* The disk that the machine started from gets a new table, and new partitions for a boot loader: what was in
+ * the old ones does not come along. */
+static void check_loader(Arena *a, const IgnConfig *c, const RootDevices *d, const char *root, Report *r)
+{
+    int ignored;
+    const char *disk = root ? d->disk(d->context, a, root, &ignored) : NULL;
+    size_t i = 0;
+    IGN_EACH (const IgnDisk, k, c->storage.disks) {
+        const PathStep *at = PATH_INDEX(PATH_KEY(PATH_KEY(NULL, "storage"), "disks"), i++);
+        if (k->wipe_table != BOOL_TRUE || !disk || !same_device(a, d, k->device, disk))
+            continue;
+        IGN_EACH (const IgnPartition, p, k->partitions)
+            if (loader_partition(p->type_guid))
+                report_add(
+                    r, SEVERITY_ERROR, at, p->node,
+                    "%s, which the machine started from, would get %s that is empty, since a boot loader is "
+                    "not moved with the root, and would not start again: keep its table (no wipeTable) and "
+                    "declare only what is new",
+                    k->device, loader_partition(p->type_guid));
+    }
+}
+
 void root_move_plan(Arena *a, const IgnConfig *c, const char *cmdline, const RootDevices *d, RootMoves *ret,
                     Report *report)
 {
@@ -221,6 +255,8 @@ void root_move_plan(Arena *a, const IgnConfig *c, const char *cmdline, const Roo
         check_named(a, cmdline, &m, report);
         ret->items[ret->n++] = m;
     }
+    if (ret->n)
+        check_loader(a, c, d, root, report);
 }
 
 static const IgnRaid *raid_of(const IgnStorage *s, const char *device)

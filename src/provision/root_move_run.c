@@ -138,6 +138,38 @@ static int used_mib(const RootMove *m, uint64_t *ret, Error *e)
     return r;
 }
 
+/* Something else than what mkfs leaves. */
+static bool has_files(const char *path)
+{
+    _cleanup_closedir_ DIR *d = opendir(path);
+    for (struct dirent *entry; d && (entry = readdir(d));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "lost+found") != 0)
+            return true;
+    return false;
+}
+
+/* A filesystem that is kept has room for a root only while it is empty: this is asked while the root is still
+ * where it was. One whose container or array is not there yet cannot be looked at. */
+static int targets_check(Arena *a, const RootMoves *moves, Error *e)
+{
+    for (size_t i = 0; i < moves->n; i++) {
+        const IgnFilesystem *to = moves->items[i].to;
+        const char *device = to->wipe_filesystem == BOOL_TRUE ? NULL : device_now(NULL, a, to->device);
+        if (!device || mount_any(device, to->format, MS_RDONLY | MS_NOATIME, NULL) < 0)
+            continue;
+        bool taken = has_files(MOUNTED);
+        (void)umount2(MOUNTED, MNT_DETACH);
+        if (taken)
+            return error_set(
+                e, ENOTEMPTY,
+                "the filesystem '%s' is to move to %s, which has files: set wipeFilesystem there if they "
+                "are not needed",
+                moves->items[i].label, to->device);
+    }
+    return 0;
+}
+
 static int room_check(const RootMoves *moves, uint64_t *ret_mib, Error *e)
 {
     uint64_t need = RESERVE_MIB, room = available_mib();
@@ -283,23 +315,14 @@ int root_move_save(const char *config_cache, Error *e)
         return r;
     if (access(STORE, F_OK) == 0)
         store_remove(); /* of a run that failed before anything was changed */
-    r = room_check(&moves, &mib, e);
+    r = targets_check(a, &moves, e);
+    if (r >= 0)
+        r = room_check(&moves, &mib, e);
     if (r >= 0)
         r = store_mount(mib, e);
     for (size_t i = 0; r >= 0 && i < moves.n; i++)
         r = save_one(&moves.items[i], e);
     return r;
-}
-
-/* Something else than what mkfs leaves. */
-static bool has_files(const char *path)
-{
-    _cleanup_closedir_ DIR *d = opendir(path);
-    for (struct dirent *entry; d && (entry = readdir(d));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            strcmp(entry->d_name, "lost+found") != 0)
-            return true;
-    return false;
 }
 
 static int fill(const RootMove *m, const char *store, Error *e)

@@ -329,6 +329,50 @@ static int presets_disable(Run *run, FilesApply *a, Error *e)
     return 0;
 }
 
+/* What the file of an operation that appends held before this stage. */
+static int former_text(const Run *run, const FilesOp *op, Buf *ret, Error *e)
+{
+    if (op->before.kind != FILES_IS_FILE)
+        return 0;
+    int r = root_read(run->c->root, op->real, 16 << 20, ret);
+    if (r < 0)
+        return error_errno(e, r, "%s", op->real);
+    if (ret->len > op->before.size) /* what an interrupted run appended */
+        ret->data[op->before.size] = '\0';
+    return 0;
+}
+
+static bool has_line(const char *text, const char *line, size_t n)
+{
+    for (const char *at = text; at && *at; at = strchr(at, '\n'), at = at ? at + 1 : NULL)
+        if (strncmp(at, line, n) == 0 && (at[n] == '\n' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+/* Lines that are there already, from a run whose journal is gone, are not appended again. */
+static int crypttab_make(Run *run, size_t first, Error *e)
+{
+    for (size_t i = first; i < run->plan.n; i++) {
+        FilesOp *op = &run->plan.ops[i];
+        _cleanup_buf_ Buf former = BUF_INIT, lines = BUF_INIT;
+        int r = op->append_text ? former_text(run, op, &former, e) : 0;
+        if (r < 0)
+            return r;
+        if (!former.len)
+            continue;
+        for (const char *at = op->text, *end = at + op->text_len; at < end;) {
+            size_t n = strcspn(at, "\n");
+            if (!has_line(former.data, at, n))
+                buf_addf(&lines, "%.*s\n", (int)n, at);
+            at += n + 1;
+        }
+        op->text = arena_memdup(run->c->arena, lines.data ? lines.data : "", lines.len);
+        op->text_len = lines.len;
+    }
+    return 0;
+}
+
 static int presets_make(Run *run, FilesApply *a, Error *e)
 {
     if (run->preset == (size_t)-1)
@@ -340,13 +384,9 @@ static int presets_make(Run *run, FilesApply *a, Error *e)
         return r;
     FilesOp *op = &run->plan.ops[run->preset];
     _cleanup_buf_ Buf existing = BUF_INIT;
-    if (op->before.kind == FILES_IS_FILE) {
-        r = root_read(run->c->root, op->real, 16 << 20, &existing);
-        if (r < 0)
-            return error_errno(e, r, "%s", op->real);
-        if (existing.len > op->before.size) /* what an interrupted run appended */
-            existing.data[op->before.size] = '\0';
-    }
+    r = former_text(run, op, &existing, e);
+    if (r < 0)
+        return r;
     op->text =
         units_preset_text(run->c->arena, run->presets, run->n_presets, &run->journal.disabled, existing.data);
     op->text_len = strlen(op->text);
@@ -374,6 +414,8 @@ static int run_apply(Run *run, Error *e)
     if (r >= 0)
         r = presets_make(run, a, e);
     size_t next = run->units_end + (run->preset != (size_t)-1);
+    if (r >= 0)
+        r = crypttab_make(run, next, e);
     if (r >= 0)
         r = files_apply_run(a, &run->plan, next, run->plan.n, e);
     if (r >= 0 && !run->o->live) {

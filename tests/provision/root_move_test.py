@@ -133,6 +133,14 @@ def check(m):
     expect(done.returncode == 1 and "is not empty" in done.stdout, done.stdout)
     expect(os.path.exists("/run/ignition-transposefs/root/usr/suid"), "what could not be put back is kept")
 
+    # Asked before the root is touched, where the config keeps the filesystem.
+    run("umount", "/run/ignition-transposefs")
+    m.config(wipeFilesystem=False)
+    done = m.verb("save")
+    expect(done.returncode == 1 and f"is to move to {m.new}, which has files" in done.stdout, done.stdout)
+    expect(not os.path.exists("/run/ignition-transposefs/root"), "nothing was saved")
+    m.config()
+
     # Half filled when the power went: told by name.
     run("mount", m.old, m.mounted)
     (m.mounted / ".ignition-root-move-unfinished").write_text("")

@@ -74,7 +74,16 @@ static const Case cases[] = {
      "", "", NULL}, /* once more after a power cut */
     {WIPED "," FS(TO), "", "root /dev/sda4 /dev/mapper/root\n",
      "/dev/sda holds the filesystem 'boot', which would be lost"},
-    {WIPED, "root=LABEL=gone", "", NULL}, /* whose /boot this is nobody knows */
+    {DISK("\"wipeTable\":true,\"partitions\":[{\"number\":2,\"typeGuid\":"
+          "\"C12A7328-F81F-11D2-BA4B-00A0C93EC93B\"}]") "," FS(TO "},{\"format\":\"ext4\",\"device\":"
+                                                                  "\"/dev/"
+                                                                  "sda3\",\"label\":\"boot\","
+                                                                  "\"wipeFilesystem\":true"),
+     "", "root /dev/sda4 /dev/mapper/root\nboot /dev/sda3 /dev/sda3\n",
+     "/dev/sda, which the machine started from, would get an EFI system partition that is empty"},
+    {DISK("\"partitions\":[{\"number\":9,\"typeGuid\":\"21686148-6449-6E6F-744E-656564454649\"}]") "," FS(TO),
+     "", "root /dev/sda4 /dev/mapper/root\n", NULL}, /* beside the one that is used */
+    {WIPED, "root=LABEL=gone", "", NULL},            /* whose /boot this is nobody knows */
     {GONE, "", "", "/dev/sda holds the filesystem 'root', which would be lost"},
     {DISK("\"partitions\":[{\"number\":5,\"sizeMiB\":0,\"wipePartitionEntry\":true}]"), "", "", NULL},
     {"\"luks\":[{\"name\":\"root\",\"device\":\"/dev/sda4\"}]," FS(TO), "",

@@ -1,0 +1,452 @@
+/* New objects wait in tmp/basalt-import, flat, under their final names with their kind. commit: sync the file
+ * system, so that no name can come before its contents; rename each into its place; sync the directories. A
+ * power cut between two renames leaves whole objects that nothing refers to, and the rest aside, where the
+ * next session finds and removes it. One writer at a time: the lock is the repository's own (flock on .lock),
+ * which libostree takes too. */
+#include "update/object_store.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/xattr.h>
+
+#include "base/file.h"
+
+#define ASIDE "tmp/basalt-import"
+
+enum { CONFIG_MAX = 64 << 10, NAME_SIZE = OSTREE_CHECKSUM_TEXT + 8 };
+
+struct ObjectStore {
+    int repo, aside, lock;
+    ObjectStoreStep step;
+    void *context;
+    pthread_mutex_t mutex; /* of the counts */
+    ObjectCounts counts;
+};
+
+static const char *const suffixes[] = {".file", ".dirtree", ".dirmeta", ".commit"};
+
+/* ---- a repository ---- */
+
+int object_store_init(int dirfd, const char *path, Error *e)
+{
+    static const char *const directories[] = {"objects",   "refs/heads", "refs/mirrors", "refs/remotes",
+                                              "tmp/cache", "state",      "extensions"};
+    static const char config[] = "[core]\nrepo_version=1\nmode=bare\n";
+    int r = dir_make_all_at(dirfd, path, 0755);
+    _cleanup_close_ int repo = r < 0 ? -EBADF : openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (repo < 0)
+        return error_errno(e, r < 0 ? r : -errno, "%s", path);
+    if (faccessat(repo, "config", F_OK, 0) == 0)
+        return 0;
+    for (size_t i = 0; r >= 0 && i < ELEMENTS(directories); i++)
+        r = dir_make_all_at(repo, directories[i], 0755);
+    if (r >= 0) /* the last: a repository is what has one */
+        r = file_write_at(repo, "config", config, sizeof(config) - 1, FILE_WRITE(.sync = true));
+    return r < 0 ? error_errno(e, r, "making the repository %s", path) : 0;
+}
+
+/* The word of "mode=" in the config; libostree writes key files. */
+static bool is_bare(const Buf *config)
+{
+    for (const char *line = config->data; line && *line;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+        size_t n = strcspn(line, "\n");
+        if (n == strlen("mode=bare") && strncmp(line, "mode=bare", n) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int lock_take(ObjectStore *s, Error *e)
+{
+    s->lock = openat(s->repo, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    if (s->lock < 0)
+        return error_errno(e, -errno, "the repository's lock");
+    if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? error_set(e, EBUSY, "another program is changing the repository")
+                                    : error_errno(e, -errno, "the repository's lock");
+    return 0;
+}
+
+static int aside_make(ObjectStore *s, Error *e)
+{
+    int r = tree_remove_at(s->repo, ASIDE);
+    if (r >= 0)
+        r = dir_make_all_at(s->repo, ASIDE, 0700);
+    if (r < 0)
+        return error_errno(e, r, ASIDE);
+    s->aside = openat(s->repo, ASIDE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return s->aside < 0 ? error_errno(e, -errno, ASIDE) : 0;
+}
+
+int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *context, ObjectStore **ret,
+                      Error *e)
+{
+    _cleanup_object_store_ ObjectStore *s = calloc(1, sizeof(*s));
+    _cleanup_buf_ Buf config = BUF_INIT;
+
+    if (!s)
+        abort();
+    s->aside = s->lock = -EBADF;
+    s->step = step;
+    s->context = context;
+    pthread_mutex_init(&s->mutex, NULL);
+    s->repo = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->repo < 0)
+        return error_errno(e, -errno, "%s", path);
+    if (file_read_at(s->repo, "config", CONFIG_MAX, &config, NULL) < 0 || !is_bare(&config))
+        return error_set(e, EMEDIUMTYPE, "%s is no OSTree repository of the mode 'bare'", path);
+    int r = lock_take(s, e);
+    if (r >= 0)
+        r = aside_make(s, e);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+void object_store_free(ObjectStore *s)
+{
+    if (!s)
+        return;
+    if (s->aside >= 0) {
+        close(s->aside);
+        (void)tree_remove_at(s->repo, ASIDE);
+    }
+    closep(&s->lock);
+    closep(&s->repo);
+    pthread_mutex_destroy(&s->mutex);
+    free(s);
+}
+
+static int step(ObjectStore *s, const char *what, Error *e)
+{
+    int r = s->step ? s->step(s->context, what) : 0;
+    return r < 0 ? error_errno(e, r, "interrupted before %s", what) : 0;
+}
+
+/* ---- names ---- */
+
+/* "3b841d….dirmeta"; its place is the same with a slash after two digits. */
+static void object_name(ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM], char out[NAME_SIZE])
+{
+    hex_encode(checksum, OSTREE_CHECKSUM, out);
+    strcpy(out + OSTREE_CHECKSUM_TEXT - 1, suffixes[kind]);
+}
+
+static void object_place(const char *name, char out[NAME_SIZE + 16])
+{
+    snprintf(out, NAME_SIZE + 16, "objects/%.2s/%s", name, name + 2);
+}
+
+static bool has_name(const ObjectStore *s, const char *name)
+{
+    char place[NAME_SIZE + 16];
+
+    object_place(name, place);
+    return faccessat(s->repo, place, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+           faccessat(s->aside, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM])
+{
+    char name[NAME_SIZE];
+
+    object_name(kind, checksum, name);
+    return has_name(s, name);
+}
+
+int object_store_read(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM],
+                      size_t max, Buf *ret, Error *e)
+{
+    _cleanup_(digest_freep)
+    Digest *d = NULL;
+    char name[NAME_SIZE], place[NAME_SIZE + 16];
+    uint8_t found[DIGEST_SIZE_MAX];
+    Buf b = BUF_INIT;
+
+    object_name(kind, checksum, name);
+    object_place(name, place);
+    bool aside = faccessat(s->aside, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    int r = file_read_at(aside ? s->aside : s->repo, aside ? name : place, max, &b, e);
+    if (r >= 0)
+        r = digest_new(DIGEST_SHA256, &d, e);
+    if (r >= 0) {
+        digest_update(d, b.data, b.len);
+        (void)digest_finish(d, found);
+        if (memcmp(found, checksum, OSTREE_CHECKSUM) != 0)
+            r = error_set(e, EBADMSG, "object %s of the repository is damaged", name);
+    }
+    if (r < 0) {
+        buf_done(&b);
+        return r;
+    }
+    buf_done(ret);
+    *ret = b;
+    return 0;
+}
+
+/* ---- putting ---- */
+
+/* 1, or 0 when another thread was first. */
+static int counted(ObjectStore *s, int r, uint64_t bytes, const char *name, Error *e)
+{
+    if (r == -EEXIST)
+        return 0;
+    if (r < 0)
+        return error_errno(e, r, "writing object %s", name);
+    pthread_mutex_lock(&s->mutex);
+    s->counts.objects++;
+    s->counts.bytes += bytes;
+    pthread_mutex_unlock(&s->mutex);
+    return 1;
+}
+
+static int checksum_of(const void *head, size_t head_n, const void *data, size_t n,
+                       uint8_t ret[OSTREE_CHECKSUM], Error *e)
+{
+    _cleanup_(digest_freep)
+    Digest *d = NULL;
+    uint8_t out[DIGEST_SIZE_MAX];
+    int r = digest_new(DIGEST_SHA256, &d, e);
+
+    if (r < 0)
+        return r;
+    digest_update(d, head, head_n);
+    digest_update(d, data, n);
+    (void)digest_finish(d, out);
+    memcpy(ret, out, OSTREE_CHECKSUM);
+    return 0;
+}
+
+int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n,
+                     uint8_t ret[OSTREE_CHECKSUM], Error *e)
+{
+    char name[NAME_SIZE];
+    int r = checksum_of(data, n, NULL, 0, ret, e);
+
+    if (r < 0)
+        return r;
+    object_name(kind, ret, name);
+    if (has_name(s, name))
+        return 0;
+    r = step(s, "an object", e);
+    return r < 0 ? r
+                 : counted(s, file_write_at(s->aside, name, data, n, FILE_WRITE(.exclusive = true)), n, name,
+                           e);
+}
+
+static int xattrs_write(int fd, const OstreeMeta *m)
+{
+    for (size_t i = 0; i < m->n_xattrs; i++)
+        if (fsetxattr(fd, m->xattrs[i].name, m->xattrs[i].value, m->xattrs[i].n, 0) < 0)
+            return -errno;
+    return 0;
+}
+
+/* A symlink has to be made under a name; nobody else looks for one that is no object's. */
+static int symlink_write(ObjectStore *s, const OstreeMeta *m, const char *target, const char *name)
+{
+    char fresh[NAME_SIZE + 32];
+    int r = 0;
+
+    snprintf(fresh, sizeof(fresh), "%s.%lx", name, (unsigned long)pthread_self());
+    if (symlinkat(target, s->aside, fresh) < 0)
+        return -errno;
+    if (fchownat(s->aside, fresh, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        renameat(s->aside, fresh, s->aside, name) < 0)
+        r = -errno;
+    if (r < 0)
+        (void)unlinkat(s->aside, fresh, 0);
+    return r;
+}
+
+int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *target,
+                             uint8_t ret[OSTREE_CHECKSUM], Error *e)
+{
+    _cleanup_buf_ Buf head = BUF_INIT;
+    char name[NAME_SIZE];
+
+    if (m->n_xattrs > 0)
+        return error_set(e, EOPNOTSUPP, "a symbolic link with extended attributes");
+    ostree_file_header(m, target, &head);
+    int r = checksum_of(head.data, head.len, NULL, 0, ret, e);
+    if (r < 0)
+        return r;
+    object_name(OBJECT_FILE, ret, name);
+    if (has_name(s, name))
+        return 0;
+    r = step(s, "an object", e);
+    return r < 0 ? r : counted(s, symlink_write(s, m, target, name), 0, name, e);
+}
+
+/* ---- files by pieces ---- */
+
+int object_file_begin(ObjectFile *f, ObjectStore *s, const OstreeMeta *meta, Error *e)
+{
+    _cleanup_buf_ Buf head = BUF_INIT;
+    Buf kept = f->buffer;
+
+    f->buffer = BUF_INIT;
+    object_file_done(f);
+    kept.len = 0;
+    *f = (ObjectFile){.store = s, .meta = meta, .buffer = kept, .fd = -EBADF};
+    int r = digest_new(DIGEST_SHA256, &f->digest, e);
+    if (r < 0)
+        return r;
+    ostree_file_header(meta, NULL, &head);
+    digest_update(f->digest, head.data, head.len);
+    return 0;
+}
+
+static int spool_open(ObjectFile *f, Error *e)
+{
+    int r = step(f->store, "a large file", e);
+
+    if (r < 0)
+        return r;
+    f->fd = openat(f->store->aside, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (f->fd < 0)
+        return error_errno(e, -errno, "a file of the repository");
+    r = file_write_fd(f->fd, f->buffer.data, f->buffer.len);
+    f->buffer.len = 0;
+    return r < 0 ? error_errno(e, r, "writing to the repository") : 0;
+}
+
+int object_file_add(ObjectFile *f, const void *data, size_t n, Error *e)
+{
+    int r = 0;
+
+    digest_update(f->digest, data, n);
+    f->size += n;
+    if (f->fd < 0 && f->size <= OBJECT_IN_MEMORY) {
+        buf_add(&f->buffer, data, n);
+        return 0;
+    }
+    if (f->fd < 0)
+        r = spool_open(f, e);
+    if (r < 0)
+        return r;
+    r = file_write_fd(f->fd, data, n);
+    return r < 0 ? error_errno(e, r, "writing to the repository") : 0;
+}
+
+/* Owner before mode and attributes: giving a file away takes setuid and capabilities from it. */
+static int file_finish(ObjectFile *f, const char *name)
+{
+    static const struct timespec epoch[2];
+    const OstreeMeta *m = f->meta;
+    char path[64];
+    int r = 0;
+
+    if (f->fd < 0) {
+        f->fd = openat(f->store->aside, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+        if (f->fd < 0)
+            return -errno;
+        r = file_write_fd(f->fd, f->buffer.data, f->buffer.len);
+    }
+    if (r >= 0 && fchown(f->fd, m->uid, m->gid) < 0)
+        r = -errno;
+    if (r >= 0)
+        r = xattrs_write(f->fd, m);
+    if (r >= 0 && (fchmod(f->fd, m->mode & 07777) < 0 || futimens(f->fd, epoch) < 0))
+        r = -errno;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+    if (r >= 0 && linkat(AT_FDCWD, path, f->store->aside, name, AT_SYMLINK_FOLLOW) < 0)
+        r = -errno;
+    return r;
+}
+
+int object_file_end(ObjectFile *f, uint8_t ret[OSTREE_CHECKSUM], Error *e)
+{
+    uint8_t out[DIGEST_SIZE_MAX];
+    char name[NAME_SIZE];
+    int r = 0;
+
+    (void)digest_finish(f->digest, out);
+    memcpy(ret, out, OSTREE_CHECKSUM);
+    object_name(OBJECT_FILE, ret, name);
+    if (!has_name(f->store, name)) {
+        r = step(f->store, "an object", e);
+        if (r >= 0)
+            r = counted(f->store, file_finish(f, name), f->size, name, e);
+    }
+    closep(&f->fd);
+    f->fd = -EBADF;
+    return r;
+}
+
+void object_file_done(ObjectFile *f)
+{
+    digest_free(f->digest);
+    closep(&f->fd);
+    buf_done(&f->buffer);
+    *f = OBJECT_FILE_INIT;
+}
+
+/* ---- the end ---- */
+
+static int move_all(ObjectStore *s, bool touched[256], Error *e)
+{
+    _cleanup_close_ int again = openat(s->aside, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
+    struct dirent *entry;
+
+    if (!d)
+        return error_errno(e, -errno, ASIDE);
+    again = -EBADF;
+    while (errno = 0, (entry = readdir(d))) {
+        char place[NAME_SIZE + 16], directory[16];
+        uint8_t first;
+        if (entry->d_name[0] == '.' || strlen(entry->d_name) >= NAME_SIZE ||
+            !hex_decode(entry->d_name, 2, &first))
+            continue;
+        object_place(entry->d_name, place);
+        snprintf(directory, sizeof(directory), "objects/%.2s", entry->d_name);
+        int r = step(s, "an object's place", e);
+        if (r < 0)
+            return r;
+        if (!touched[first] && mkdirat(s->repo, directory, 0755) < 0 && errno != EEXIST)
+            return error_errno(e, -errno, "%s", directory);
+        touched[first] = true;
+        if (renameat(s->aside, entry->d_name, s->repo, place) < 0)
+            return error_errno(e, -errno, "%s", place);
+    }
+    return errno ? error_errno(e, -errno, ASIDE) : 0;
+}
+
+static int sync_directories(ObjectStore *s, const bool touched[256], Error *e)
+{
+    for (unsigned i = 0; i < 256; i++) {
+        char directory[16];
+        snprintf(directory, sizeof(directory), "objects/%02x", i);
+        _cleanup_close_ int fd =
+            touched[i] ? openat(s->repo, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+        if (touched[i] && (fd < 0 || dir_sync(fd) < 0))
+            return error_errno(e, -errno, "%s", directory);
+    }
+    _cleanup_close_ int objects = openat(s->repo, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return objects < 0 || dir_sync(objects) < 0 ? error_errno(e, -errno, "objects") : 0;
+}
+
+int object_store_commit(ObjectStore *s, ObjectCounts *ret, Error *e)
+{
+    bool touched[256] = {false};
+    int r = step(s, "the sync", e);
+
+    if (r >= 0 && s->counts.objects > 0 && syncfs(s->aside) < 0)
+        r = error_errno(e, -errno, "writing the repository");
+    if (r >= 0 && s->counts.objects > 0)
+        r = move_all(s, touched, e);
+    if (r >= 0)
+        r = sync_directories(s, touched, e);
+    if (r < 0)
+        return r;
+    if (ret)
+        *ret = s->counts;
+    s->counts = (ObjectCounts){0};
+    return 0;
+}
