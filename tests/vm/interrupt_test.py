@@ -133,10 +133,14 @@ def kill_all(m):
     m.run("echo 1 > /sys/fs/cgroup/driver/cgroup.kill; while grep -q . /sys/fs/cgroup/driver/cgroup.procs; do sleep 0.02; done")
 
 
-def told(e, *what):
-    print("FAULT", *what, flush=True)
-    print(e, flush=True)
-    return 1
+class Faults(list):
+    """What went wrong, told where it happens and again at the end, which is what a shortened log keeps."""
+    def add(self, what, e):
+        self.append(f"FAULT {what}\n{e}")
+        print(self[-1], flush=True)
+
+    def none(self):
+        assert not self, "\n".join(self)[-6000:]
 
 
 def steps_of(m):
@@ -149,7 +153,7 @@ def steps_of(m):
 
 
 def test_every_step():
-    faults = 0
+    faults = Faults()
     with vm.idle() as m:
         a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
         prepare(m, a, b)
@@ -167,12 +171,12 @@ def test_every_step():
             try:
                 check(m, a, b, again=everything or n % 3 == 0)
             except AssertionError as e:
-                faults += told(e, killed.output)
-    assert not faults
+                faults.add(killed.output, e)
+    faults.none()
 
 
 def test_killed_at_any_moment():
-    rng, faults = chance(), 0
+    rng, faults = chance(), Faults()
     with vm.idle() as m:
         a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
         prepare(m, a, b)
@@ -186,12 +190,12 @@ def test_killed_at_any_moment():
             try:
                 check(m, a, b)
             except AssertionError as e:
-                faults += told(e, f"killed {pause:.2f} s after step {step}:\n{where}")
-    assert not faults
+                faults.add(f"killed {pause:.2f} s after step {step}:\n{where}", e)
+    faults.none()
 
 
 def test_power_cuts():
-    rng, faults = chance(), 0
+    rng, faults = chance(), Faults()
     for _ in range(number("BASALT_VM_CUTS", 1)):
         disks = [vm.Disk(name, "150M", format="qcow2") for name in "ab"]
         step, pause = rng.randint(1, 24), rng.uniform(0, 0.6)
@@ -209,8 +213,8 @@ def test_power_cuts():
             try:
                 check(m, *disks)
             except AssertionError as e:
-                faults += told(e, f"cut {pause:.2f} s after step {step}")
-    assert not faults
+                faults.add(f"cut {pause:.2f} s after step {step}", e)
+    faults.none()
 
 
 if __name__ == "__main__":
