@@ -1,0 +1,36 @@
+#pragma once
+/* A commit becomes a deployment: its tree, /etc merged, kernel in /boot, and the first place in the order of
+ * boot. Interrupted at any moment the machine boots what it booted before; the next change takes away what
+ * was left. */
+#include "update/sysroot.h"
+
+/* What knows commits: the object store, or plain directories (tests). Each function takes its context first.
+ */
+typedef struct DeploymentTree {
+    void *context;
+    /* The tree of a commit into an empty directory, sharing its files; or with `below` ("usr/etc") that
+     * directory of it, as copies. The directory itself gets its owner, mode and attributes. */
+    int (*checkout)(void *context, const char *checksum, const char *below, int to, Error *e);
+    /* What `from` (a deployment's directory) changed of its usr/etc is changed in etc of `to`; conflicts are
+     * findings. NULL: nothing is merged. Doing it twice does no harm. */
+    int (*merge_etc)(void *context, int from, int to, Report *r, Error *e);
+    /* Takes away what no ref of the repository needs; NULL: nothing. */
+    int (*prune)(void *context, Error *e);
+    /* Disk that a checkout takes, kernels not counted; NULL: not known. */
+    int (*measure)(void *context, const char *checksum, uint64_t *ret_bytes, uint64_t *ret_files, Error *e);
+} DeploymentTree;
+
+typedef struct DeploymentMake {
+    const char *stateroot; /* NULL: the merge deployment's */
+    const char *checksum;
+    const char *version; /* of the commit, where the repository does not say; NULL allowed */
+    const Origin *origin;
+    const char *options;     /* kernel arguments; NULL: the merge deployment's */
+    const Deployment *merge; /* NULL: sysroot_find(DEPLOYMENT_MERGE) */
+    bool no_merge;           /* /etc as in the commit, no kernel arguments but `options` */
+    bool retain; /* every deployment stays, else: booted, merged, pinned, other stateroots, rollback */
+    bool locked; /* staged only: not at shutdown */
+} DeploymentMake;
+
+/* Needs a sysroot opened to write. -ENOSPC with numbers, before anything is written. */
+int deployment_make(Sysroot *s, const DeploymentTree *t, const DeploymentMake *m, Report *r, Error *e);
