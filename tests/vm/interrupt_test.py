@@ -68,8 +68,8 @@ exec 2>&1
 udevadm settle
 if [ -e /dev/mapper/secret ]; then cryptsetup close secret; fi
 if [ -e /dev/vg ]; then LVM_SUPPRESS_FD_WARNINGS=1 lvm vgchange -qq -an vg; fi
-for a in $(sed -n 's/^\(md[^ ]*\) .*/\1/p' /proc/mdstat); do mdadm --stop /dev/$a; done
 dmsetup remove_all
+for a in $(sed -n 's/^\(md[^ ]*\) .*/\1/p' /proc/mdstat); do mdadm --stop /dev/$a; done
 for d in $*; do fallocate --punch-hole --offset 0 --length $(blockdev --getsize64 $d) $d; done
 udevadm settle
 for d in $*; do blockdev --rereadpt $d 2>/dev/null || true; done
