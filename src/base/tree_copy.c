@@ -206,6 +206,9 @@ static int file_copy(NodeCopier *c, Place from, Place to, const struct stat *st)
     _cleanup_close_ int out = openat(to.dirfd, to.name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (out < 0)
         return -errno;
+    /* What the directory has for new files is not what the file had. */
+    if (fremovexattr(out, "system.posix_acl_access") < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+        return -errno;
     int r = data_clone(c, in, out, st->st_size);
     if (r == 0)
         r = data_copy(c, in, out, st->st_size);
