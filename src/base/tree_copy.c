@@ -27,7 +27,7 @@ enum {
     FLAGS_KEPT = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_SYNC_FL | FS_DIRSYNC_FL
 };
 
-struct NodeCopier {
+struct TreeCopier {
     TreeCopy how;
     bool no_clone; /* this file system shares no extents, or not with that one */
     bool no_times, no_flags;
@@ -42,7 +42,7 @@ typedef struct Place {
 } Place;
 
 typedef struct Copy {
-    NodeCopier node;
+    TreeCopier node;
     int root; /* of the copy */
     dev_t device;
     Arena *arena;
@@ -72,7 +72,7 @@ static int flags_set(int fd, unsigned flags)
 }
 
 /* By what it is called where it goes; NULL: it stays behind. */
-static const char *attribute_name(const NodeCopier *c, const char *name,
+static const char *attribute_name(const TreeCopier *c, const char *name,
                                   char renamed[static XATTR_NAME_MAX + 32])
 {
     const char *rest = NULL, *prefix = "";
@@ -97,7 +97,7 @@ typedef struct Ends {
     bool follow;
 } Ends;
 
-static int attributes_copy(NodeCopier *c, const Ends *at)
+static int attributes_copy(TreeCopier *c, const Ends *at)
 {
     char renamed[XATTR_NAME_MAX + 32];
     ssize_t n = (at->follow ? listxattr : llistxattr)(at->from, c->names, NAMES_MAX);
@@ -114,7 +114,7 @@ static int attributes_copy(NodeCopier *c, const Ends *at)
     return 0;
 }
 
-static int flags_copy(const NodeCopier *c, int from, int to)
+static int flags_copy(const TreeCopier *c, int from, int to)
 {
     unsigned flags = 0;
     if (c->how == TREE_COPY_RESTORE)
@@ -129,7 +129,7 @@ static int flags_copy(const NodeCopier *c, int from, int to)
 }
 
 /* Of a file or directory that is open on both sides. */
-static int open_attributes_copy(NodeCopier *c, int from, int to, const struct stat *st)
+static int open_attributes_copy(TreeCopier *c, int from, int to, const struct stat *st)
 {
     char in[64], out[64];
     snprintf(in, sizeof(in), "/proc/self/fd/%d", from);
@@ -148,7 +148,7 @@ static int open_attributes_copy(NodeCopier *c, int from, int to, const struct st
 
 /* ---- contents ---- */
 
-static int extent_copy(NodeCopier *c, int from, int to, off_t at, off_t end)
+static int extent_copy(TreeCopier *c, int from, int to, off_t at, off_t end)
 {
     while (at < end) {
         size_t n = end - at < BUFFER_SIZE ? (size_t)(end - at) : BUFFER_SIZE;
@@ -167,7 +167,7 @@ static int extent_copy(NodeCopier *c, int from, int to, off_t at, off_t end)
     return 0;
 }
 
-static int data_copy(NodeCopier *c, int from, int to, off_t size)
+static int data_copy(TreeCopier *c, int from, int to, off_t size)
 {
     int r = 0;
     if (ftruncate(to, size) < 0)
@@ -186,7 +186,7 @@ static int data_copy(NodeCopier *c, int from, int to, off_t size)
 }
 
 /* 1: the file system shares the extents of one file with the other. */
-static int data_clone(NodeCopier *c, int from, int to, off_t size)
+static int data_clone(TreeCopier *c, int from, int to, off_t size)
 {
     if (c->no_clone || size == 0)
         return 0;
@@ -198,7 +198,7 @@ static int data_clone(NodeCopier *c, int from, int to, off_t size)
     return 1;
 }
 
-static int file_copy(NodeCopier *c, Place from, Place to, const struct stat *st)
+static int file_copy(TreeCopier *c, Place from, Place to, const struct stat *st)
 {
     _cleanup_close_ int in = openat(from.dirfd, from.name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
     if (in < 0)
@@ -226,7 +226,7 @@ static int link_copy(Place from, Place to)
 }
 
 /* Links, device nodes, pipes, sockets. */
-static int other_copy(NodeCopier *c, Place from, Place to, const struct stat *st)
+static int other_copy(TreeCopier *c, Place from, Place to, const struct stat *st)
 {
     char a[NAME_MAX + 64], b[NAME_MAX + 64];
     int r = S_ISLNK(st->st_mode)                                                         ? link_copy(from, to)
@@ -326,15 +326,15 @@ static int directory_copy(Copy *c, int from, int to, Error *e)
     return errno ? fail(c, -errno, e) : 0;
 }
 
-static void node_init(NodeCopier *c, TreeCopy how)
+static void node_init(TreeCopier *c, TreeCopy how)
 {
-    *c = (NodeCopier){
+    *c = (TreeCopier){
         .how = how, .buffer = malloc(BUFFER_SIZE), .names = malloc(NAMES_MAX), .value = malloc(VALUE_MAX)};
     if (!c->buffer || !c->names || !c->value)
         abort();
 }
 
-static void node_done(NodeCopier *c)
+static void node_done(TreeCopier *c)
 {
     free(c->buffer);
     free(c->names);
@@ -370,9 +370,9 @@ int tree_copy(int from, int to, TreeCopy how, TreeCopyCounts *ret, Error *e)
 
 /* ---- one name ---- */
 
-NodeCopier *node_copier_new(void)
+TreeCopier *tree_copier_new(void)
 {
-    NodeCopier *c = malloc(sizeof(*c));
+    TreeCopier *c = malloc(sizeof(*c));
 
     if (!c)
         abort();
@@ -381,7 +381,7 @@ NodeCopier *node_copier_new(void)
     return c;
 }
 
-void node_copier_free(NodeCopier *c)
+void tree_copier_free(TreeCopier *c)
 {
     if (!c)
         return;
@@ -389,7 +389,7 @@ void node_copier_free(NodeCopier *c)
     free(c);
 }
 
-int node_copy(NodeCopier *c, int from, const char *name, int to, const char *as, bool dated)
+int tree_copy_one(TreeCopier *c, int from, const char *name, int to, const char *as, bool dated)
 {
     struct stat st;
 

@@ -23,12 +23,12 @@ typedef struct TreeCopyCounts {
 int tree_copy(int from, int to, TreeCopy how, TreeCopyCounts *ret, Error *e);
 
 /* One name at a time, for who decides himself what goes where. */
-typedef struct NodeCopier NodeCopier;
-NodeCopier *node_copier_new(void);
-void node_copier_free(NodeCopier *c);
-DEFINE_CLEANUP(NodeCopier *, node_copier_free);
-#define _cleanup_node_copier_ _cleanup_(node_copier_freep)
+typedef struct TreeCopier TreeCopier;
+TreeCopier *tree_copier_new(void);
+void tree_copier_free(TreeCopier *c);
+DEFINE_CLEANUP(TreeCopier *, tree_copier_free);
+#define _cleanup_tree_copier_ _cleanup_(tree_copier_freep)
 /* A regular file (sharing its extents where the file system can) or a symlink, under a name that is not there
  * yet. Killed or after a failure the name may be there, half written. Owner, attributes, mode; not flags. The
  * times too with `dated`, else it is as new as it is. -EINVAL: neither file nor symlink. */
-int node_copy(NodeCopier *c, int from, const char *name, int to, const char *as, bool dated);
+int tree_copy_one(TreeCopier *c, int from, const char *name, int to, const char *as, bool dated);

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "update/node_meta.h"
+#include "update/file_meta.h"
 
 enum { OLD, LOCAL, NEW, TREES };
 enum { PIECE = 64 << 10, NAMES_MAX = 1 << 20 };
@@ -31,6 +31,7 @@ typedef struct Level {
     int fds[TREES];
     bool blocked;
 } Level;
+#define NO_LEVEL ((Level){.fds = {-EBADF, -EBADF, -EBADF}})
 
 /* One name in each of the trees. */
 typedef struct Names {
@@ -124,9 +125,9 @@ static int data_equal(Plan *p, Arena *a, const Names *n, int one, int other)
         return contents_equal(p, n, one, other);
     if (!S_ISLNK(n->types[one]))
         return 1;
-    int r = node_target_read(a, n->fds[one], n->name, &target[0]);
+    int r = file_target_read(a, n->fds[one], n->name, &target[0]);
     if (r >= 0)
-        r = node_target_read(a, n->fds[other], n->name, &target[1]);
+        r = file_target_read(a, n->fds[other], n->name, &target[1]);
     return r < 0 ? r : strcmp(target[0], target[1]) == 0;
 }
 
@@ -137,10 +138,10 @@ static int node_compare(Plan *p, const Names *n, int one, int other, unsigned *r
     struct stat st[2];
     OstreeMeta m[2];
     unsigned what = 0;
-    int r = node_meta_read(a, n->fds[one], n->name, &m[0], &st[0]);
+    int r = file_meta_read(a, n->fds[one], n->name, &m[0], &st[0]);
 
     if (r >= 0)
-        r = node_meta_read(a, n->fds[other], n->name, &m[1], &st[1]);
+        r = file_meta_read(a, n->fds[other], n->name, &m[1], &st[1]);
     if (r < 0)
         return r;
     *ret = 0;
@@ -243,9 +244,6 @@ static int types_read(Names *n)
 /* A level below, of those of the trees that `which` has. */
 static int level_open(const Names *n, unsigned which, Level *ret)
 {
-    for (int i = 0; i < TREES; i++)
-        ret->fds[i] = -EBADF;
-    ret->blocked = false;
     for (int i = 0; i < TREES; i++) {
         if (!(which & 1u << i) || !S_ISDIR(n->types[i]))
             continue;
@@ -270,7 +268,7 @@ static int tree_differs(Plan *p, const Names *n, int one, int other, unsigned de
     _cleanup_(name_list_done)
     NameList list = {0};
     _cleanup_(level_close)
-    Level level;
+    Level level = NO_LEVEL;
     unsigned what;
     int r = node_compare(p, n, one, other, &what);
 
@@ -373,7 +371,7 @@ static int level_walk(Plan *p, const Level *l, Error *e);
 static int below_walk(Plan *p, const Names *n, const Level *above, bool is_change, Error *e)
 {
     _cleanup_(level_close)
-    Level level;
+    Level level = NO_LEVEL;
     bool old = S_ISDIR(n->types[OLD]);
     int r = level_open(n, 1u << LOCAL | 1u << NEW | (old ? 1u << OLD : 0), &level);
 

@@ -11,13 +11,13 @@
 
 #include "base/file.h"
 #include "base/tree_copy.h"
-#include "update/node_meta.h"
+#include "update/file_meta.h"
 
 #define ASIDE ".basalt-etc-merge"
 
 typedef struct Apply {
     int etc, new_etc;
-    NodeCopier *copier;
+    TreeCopier *copier;
     EtcStep step;
     void *context;
 } Apply;
@@ -60,10 +60,10 @@ static int directory_attributes(int from, int to)
 {
     _cleanup_arena_ Arena *arena = arena_new();
     OstreeMeta m, had;
-    int r = node_meta_read(arena, from, ".", &m, NULL);
+    int r = file_meta_read(arena, from, ".", &m, NULL);
 
     if (r >= 0)
-        r = node_meta_read(arena, to, ".", &had, NULL);
+        r = file_meta_read(arena, to, ".", &had, NULL);
     if (r >= 0 && fchown(to, m.uid, m.gid) < 0)
         r = -errno;
     if (r >= 0)
@@ -164,7 +164,7 @@ static int file_take(Apply *a, int from, int to, const char *name)
     if (r >= 0 && unlinkat(a->new_etc, ASIDE, 0) < 0 && errno != ENOENT)
         r = -errno;
     if (r >= 0)
-        r = node_copy(a->copier, from, name, a->new_etc, ASIDE, true);
+        r = tree_copy_one(a->copier, from, name, a->new_etc, ASIDE, true);
     if (r >= 0)
         r = what_is(to, name);
     if (r == 2)
@@ -192,7 +192,7 @@ static int change_apply(Apply *a, const EtcChange *c)
 
 int etc_merge_apply(const EtcMerge *m, int etc, int new_etc, EtcStep step_call, void *context, Error *e)
 {
-    _cleanup_node_copier_ NodeCopier *copier = node_copier_new();
+    _cleanup_tree_copier_ TreeCopier *copier = tree_copier_new();
     Apply a = {.etc = etc, .new_etc = new_etc, .copier = copier, .step = step_call, .context = context};
     int r = 0;
 

@@ -19,14 +19,14 @@
 typedef struct Checkout {
     int repo;
     const CheckoutOptions *options;
-    NodeCopier *copier;
+    TreeCopier *copier;
     Buf path; /* for messages */
     unsigned depth;
 } Checkout;
 
 static void checkout_done(Checkout *c)
 {
-    node_copier_free(c->copier);
+    tree_copier_free(c->copier);
     buf_done(&c->path);
 }
 
@@ -68,7 +68,7 @@ static int file_checkout(Checkout *c, int to, const OstreeFileRow *f, Error *e)
             return -errno;
         copy = true;
     }
-    return copy ? node_copy(c->copier, c->repo, place, to, f->name, !c->options->copy) : 0;
+    return copy ? tree_copy_one(c->copier, c->repo, place, to, f->name, !c->options->copy) : 0;
 }
 
 static int files_checkout(Checkout *c, int to, const OstreeTree *t, Error *e)
@@ -164,7 +164,7 @@ int tree_checkout(int repo, const uint8_t commit[OSTREE_CHECKSUM], int to, const
 {
     static const CheckoutOptions none;
     _cleanup_(checkout_done)
-    Checkout c = {.repo = repo, .options = o ? o : &none, .copier = node_copier_new()};
+    Checkout c = {.repo = repo, .options = o ? o : &none, .copier = tree_copier_new()};
     struct stat here, there;
     RepoEntry top;
 

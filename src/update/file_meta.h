@@ -6,6 +6,6 @@
 
 /* Of a name in an open directory ("." for the directory itself), a link not followed; the attributes sorted.
  * Attributes that the file system does not know are none. -errno; *ret_st may be NULL. */
-int node_meta_read(Arena *a, int dirfd, const char *name, OstreeMeta *ret, struct stat *ret_st);
+int file_meta_read(Arena *a, int dirfd, const char *name, OstreeMeta *ret, struct stat *ret_st);
 /* The text of a symlink. */
-int node_target_read(Arena *a, int dirfd, const char *name, const char **ret);
+int file_target_read(Arena *a, int dirfd, const char *name, const char **ret);

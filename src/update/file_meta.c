@@ -1,7 +1,7 @@
 /* Attributes are read by a path below /proc/self/fd, whose last part is not followed: the kernel has no call
  * that takes a directory and a name. One that vanishes between the list and its value was taken away by
  * somebody and is left out. The kernel bounds names and values to 64 KiB each. */
-#include "update/node_meta.h"
+#include "update/file_meta.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +54,7 @@ static int xattrs_read(Arena *a, const char *path, OstreeMeta *ret)
     return 0;
 }
 
-int node_meta_read(Arena *a, int dirfd, const char *name, OstreeMeta *ret, struct stat *ret_st)
+int file_meta_read(Arena *a, int dirfd, const char *name, OstreeMeta *ret, struct stat *ret_st)
 {
     char path[NAME_MAX + 64];
     struct stat st;
@@ -72,7 +72,7 @@ int node_meta_read(Arena *a, int dirfd, const char *name, OstreeMeta *ret, struc
     return 0;
 }
 
-int node_target_read(Arena *a, int dirfd, const char *name, const char **ret)
+int file_target_read(Arena *a, int dirfd, const char *name, const char **ret)
 {
     char target[PATH_MAX];
     ssize_t n = readlinkat(dirfd, name, target, sizeof(target));
