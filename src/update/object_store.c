@@ -1,21 +1,17 @@
 /* New objects wait in tmp/basalt-import, flat, under their final names with their kind. commit: sync the file
  * system, so that no name can come before its contents; rename each into its place; sync the directories. A
  * power cut between two renames leaves whole objects that nothing refers to, and the rest aside, where the
- * next session finds and removes it. One writer at a time: the lock is the repository's own (flock on .lock),
- * which libostree takes too. */
+ * next session finds and removes it. One writer at a time (repo_lock()). */
 #include "update/object_store.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/xattr.h>
 
 #include "base/file.h"
 
 #define ASIDE "tmp/basalt-import"
-
-enum { CONFIG_MAX = 64 << 10, NAME_SIZE = OSTREE_CHECKSUM_TEXT + 8 };
 
 struct ObjectStore {
     int repo, aside, lock;
@@ -24,8 +20,6 @@ struct ObjectStore {
     pthread_mutex_t mutex; /* of the counts */
     ObjectCounts counts;
 };
-
-static const char *const suffixes[] = {".file", ".dirtree", ".dirmeta", ".commit"};
 
 /* ---- a repository ---- */
 
@@ -48,29 +42,6 @@ int object_store_init(int dirfd, const char *path, Error *e)
     return r < 0 ? error_errno(e, r, "making the repository %s", path) : 0;
 }
 
-/* The word of "mode=" in the config; libostree writes key files. */
-static bool is_bare(const Buf *config)
-{
-    for (const char *line = config->data; line && *line;
-         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-        size_t n = strcspn(line, "\n");
-        if (n == strlen("mode=bare") && strncmp(line, "mode=bare", n) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int lock_take(ObjectStore *s, Error *e)
-{
-    s->lock = openat(s->repo, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-    if (s->lock < 0)
-        return error_errno(e, -errno, "the repository's lock");
-    if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? error_set(e, EBUSY, "another program is changing the repository")
-                                    : error_errno(e, -errno, "the repository's lock");
-    return 0;
-}
-
 static int aside_make(ObjectStore *s, Error *e)
 {
     int r = tree_remove_at(s->repo, ASIDE);
@@ -86,7 +57,6 @@ int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *c
                       Error *e)
 {
     _cleanup_object_store_ ObjectStore *s = calloc(1, sizeof(*s));
-    _cleanup_buf_ Buf config = BUF_INIT;
 
     if (!s)
         abort();
@@ -94,12 +64,10 @@ int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *c
     s->step = step;
     s->context = context;
     pthread_mutex_init(&s->mutex, NULL);
-    s->repo = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s->repo = repo_open(dirfd, path, e);
     if (s->repo < 0)
-        return error_errno(e, -errno, "%s", path);
-    if (file_read_at(s->repo, "config", CONFIG_MAX, &config, NULL) < 0 || !is_bare(&config))
-        return error_set(e, EMEDIUMTYPE, "%s is no OSTree repository of the mode 'bare'", path);
-    int r = lock_take(s, e);
+        return s->repo;
+    int r = s->lock = repo_lock(s->repo, e);
     if (r >= 0)
         r = aside_make(s, e);
     if (r < 0)
@@ -130,21 +98,9 @@ static int step(ObjectStore *s, const char *what, Error *e)
 
 /* ---- names ---- */
 
-/* "3b841d….dirmeta"; its place is the same with a slash after two digits. */
-static void object_name(ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM], char out[NAME_SIZE])
-{
-    hex_encode(checksum, OSTREE_CHECKSUM, out);
-    strcpy(out + OSTREE_CHECKSUM_TEXT - 1, suffixes[kind]);
-}
-
-static void object_place(const char *name, char out[NAME_SIZE + 16])
-{
-    snprintf(out, NAME_SIZE + 16, "objects/%.2s/%s", name, name + 2);
-}
-
 static bool has_name(const ObjectStore *s, const char *name)
 {
-    char place[NAME_SIZE + 16];
+    char place[OBJECT_PLACE_SIZE];
 
     object_place(name, place);
     return faccessat(s->repo, place, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
@@ -153,7 +109,7 @@ static bool has_name(const ObjectStore *s, const char *name)
 
 bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM])
 {
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
 
     object_name(kind, checksum, name);
     return has_name(s, name);
@@ -162,31 +118,12 @@ bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t check
 int object_store_read(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM],
                       size_t max, Buf *ret, Error *e)
 {
-    _cleanup_(digest_freep)
-    Digest *d = NULL;
-    char name[NAME_SIZE], place[NAME_SIZE + 16];
-    uint8_t found[DIGEST_SIZE_MAX];
-    Buf b = BUF_INIT;
+    char name[OBJECT_NAME_SIZE];
 
     object_name(kind, checksum, name);
-    object_place(name, place);
     bool aside = faccessat(s->aside, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-    int r = file_read_at(aside ? s->aside : s->repo, aside ? name : place, max, &b, e);
-    if (r >= 0)
-        r = digest_new(DIGEST_SHA256, &d, e);
-    if (r >= 0) {
-        digest_update(d, b.data, b.len);
-        (void)digest_finish(d, found);
-        if (memcmp(found, checksum, OSTREE_CHECKSUM) != 0)
-            r = error_set(e, EBADMSG, "object %s of the repository is damaged", name);
-    }
-    if (r < 0) {
-        buf_done(&b);
-        return r;
-    }
-    buf_done(ret);
-    *ret = b;
-    return 0;
+    return aside ? repo_read_as(s->aside, name, checksum, max, ret, e)
+                 : repo_read(s->repo, kind, checksum, max, ret, e);
 }
 
 /* ---- putting ---- */
@@ -225,7 +162,7 @@ static int checksum_of(const void *head, size_t head_n, const void *data, size_t
 int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n,
                      uint8_t ret[OSTREE_CHECKSUM], Error *e)
 {
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
     int r = checksum_of(data, n, NULL, 0, ret, e);
 
     if (r < 0)
@@ -250,7 +187,7 @@ static int xattrs_write(int fd, const OstreeMeta *m)
 /* A symlink has to be made under a name; nobody else looks for one that is no object's. */
 static int symlink_write(ObjectStore *s, const OstreeMeta *m, const char *target, const char *name)
 {
-    char fresh[NAME_SIZE + 32];
+    char fresh[OBJECT_NAME_SIZE + 32];
     int r = 0;
 
     snprintf(fresh, sizeof(fresh), "%s.%lx", name, (unsigned long)pthread_self());
@@ -268,7 +205,7 @@ int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *ta
                              uint8_t ret[OSTREE_CHECKSUM], Error *e)
 {
     _cleanup_buf_ Buf head = BUF_INIT;
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
 
     if (m->n_xattrs > 0)
         return error_set(e, EOPNOTSUPP, "a symbolic link with extended attributes");
@@ -363,7 +300,7 @@ static int file_finish(ObjectFile *f, const char *name)
 int object_file_end(ObjectFile *f, uint8_t ret[OSTREE_CHECKSUM], Error *e)
 {
     uint8_t out[DIGEST_SIZE_MAX];
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
     int r = 0;
 
     (void)digest_finish(f->digest, out);
@@ -399,9 +336,9 @@ static int move_all(ObjectStore *s, bool touched[256], Error *e)
         return error_errno(e, -errno, ASIDE);
     again = -EBADF;
     while (errno = 0, (entry = readdir(d))) {
-        char place[NAME_SIZE + 16], directory[16];
+        char place[OBJECT_PLACE_SIZE], directory[16];
         uint8_t first;
-        if (entry->d_name[0] == '.' || strlen(entry->d_name) >= NAME_SIZE ||
+        if (entry->d_name[0] == '.' || strlen(entry->d_name) >= OBJECT_NAME_SIZE ||
             !hex_decode(entry->d_name, 2, &first))
             continue;
         object_place(entry->d_name, place);

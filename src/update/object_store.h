@@ -4,9 +4,7 @@
  * aside and makes them part of the repository at its end, after a sync: killed at any moment, the repository
  * has the objects that it had, and perhaps some whole new ones that nothing refers to yet. Layout: libostree
  * docs/repo.md. Needs the right to give files away; owners, modes and attributes are those of the objects. */
-#include "update/ostree_object.h"
-
-typedef enum ObjectKind { OBJECT_FILE, OBJECT_TREE, OBJECT_DIRMETA, OBJECT_COMMIT } ObjectKind;
+#include "update/repo.h"
 
 /* Makes an empty repository in an empty or absent directory; 0 also where one is already. */
 int object_store_init(int dirfd, const char *path, Error *e);

@@ -5,6 +5,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- containers, written ---- */
 
@@ -249,6 +250,54 @@ static const char *text_of(Arena *a, Bytes b)
     if (b.n == 0 || memchr(b.data, '\0', b.n) != b.data + b.n - 1)
         return NULL;
     return arena_memdup(a, b.data, b.n - 1);
+}
+
+/* a(ayay) */
+static int xattrs_decode(Arena *a, Bytes b, OstreeMeta *ret)
+{
+    size_t n, offsets, at = 0, name_end;
+    Bytes element;
+
+    if (array_open(b, &n, &offsets) < 0)
+        return -EBADMSG;
+    OstreeXattr *list = ARENA_ARRAY(a, OstreeXattr, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        if (array_next(b, offsets, i, &at, &element) < 0 || tuple_offset(element, 0, 1, 0, &name_end) < 0)
+            return -EBADMSG;
+        list[i].name = text_of(a, (Bytes){element.data, name_end});
+        list[i].n = element.n - width_of(element.n) - name_end;
+        list[i].value = arena_memdup(a, element.data + name_end, list[i].n);
+        if (!list[i].name || !list[i].name[0])
+            return -EBADMSG;
+    }
+    ret->xattrs = list;
+    ret->n_xattrs = n;
+    return 0;
+}
+
+static uint32_t be32_at(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return be32toh(v);
+}
+
+int ostree_dirmeta_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret)
+{
+    enum { NUMBERS = 3 * sizeof(uint32_t) };
+    const uint8_t *p = data;
+    OstreeMeta m = {0};
+
+    if (n < NUMBERS)
+        return -EBADMSG;
+    m.uid = be32_at(p);
+    m.gid = be32_at(p + sizeof(uint32_t));
+    m.mode = be32_at(p + 2 * sizeof(uint32_t));
+    if (!S_ISDIR(m.mode) || (m.mode & ~(uint32_t)(S_IFMT | 07777)) ||
+        xattrs_decode(a, (Bytes){p + NUMBERS, n - NUMBERS}, &m) < 0)
+        return -EBADMSG;
+    *ret = m;
+    return 0;
 }
 
 static bool is_file_name(const char *s)
