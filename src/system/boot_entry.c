@@ -18,13 +18,20 @@
 typedef struct EntryKey {
     const char *name;
     size_t offset; /* of a const char * in BootEntry */
+    bool rest;     /* also of BootEntry.rest */
 } EntryKey;
 
 static const EntryKey entry_keys[] = {
-    {"title", offsetof(BootEntry, title)},       {"version", offsetof(BootEntry, version)},
-    {"sort-key", offsetof(BootEntry, sort_key)}, {"machine-id", offsetof(BootEntry, machine_id)},
-    {"linux", offsetof(BootEntry, linux_image)}, {"efi", offsetof(BootEntry, linux_image)},
-    {"uki", offsetof(BootEntry, linux_image)},   {"initrd", offsetof(BootEntry, initrd)},
+    {"title", offsetof(BootEntry, title), false},
+    {"version", offsetof(BootEntry, version), false},
+    {"devicetree", offsetof(BootEntry, devicetree), false},
+    {"linux", offsetof(BootEntry, linux_image), false},
+    {"initrd", offsetof(BootEntry, initrd), false},
+    {"fdtdir", offsetof(BootEntry, fdtdir), false},
+    {"sort-key", offsetof(BootEntry, sort_key), true},
+    {"machine-id", offsetof(BootEntry, machine_id), true},
+    {"efi", offsetof(BootEntry, linux_image), true},
+    {"uki", offsetof(BootEntry, linux_image), true},
 };
 
 typedef struct EntryLine {
@@ -72,12 +79,25 @@ static bool is_spent(const char *file)
     return strcmp(p, ".conf") == 0;
 }
 
+/* False: the line belongs to the rest. */
+static bool take_key(Arena *a, BootEntry *b, const EntryLine *l)
+{
+    for (size_t i = 0; i < ELEMENTS(entry_keys); i++) {
+        const char **field = (const char **)(void *)((char *)b + entry_keys[i].offset);
+        if (*field || !line_is(l, entry_keys[i].name))
+            continue;
+        *field = arena_memdup(a, l->value, l->value_len);
+        return !entry_keys[i].rest;
+    }
+    return false;
+}
+
 int boot_entry_parse(Arena *a, const char *file, const char *text, size_t n, BootEntry *ret, Error *e)
 {
     if (memchr(text, '\0', n))
         return error_set(e, EBADMSG, "%s: there is a zero byte in it", file);
     BootEntry b = {.file = arena_strdup(a, file), .text = arena_memdup(a, text, n)};
-    _cleanup_buf_ Buf options = BUF_INIT;
+    _cleanup_buf_ Buf options = BUF_INIT, rest = BUF_INIT;
     b.spent = is_spent(file);
     for (EntryLine l = {.next = b.text}; *l.next;) {
         l = split_line(l.next);
@@ -87,17 +107,29 @@ int boot_entry_parse(Arena *a, const char *file, const char *text, size_t n, Boo
             buf_add(&options, l.value, l.value_len);
             continue;
         }
-        for (size_t i = 0; i < ELEMENTS(entry_keys); i++) {
-            const char **field = (const char **)(void *)((char *)&b + entry_keys[i].offset);
-            if (!*field && line_is(&l, entry_keys[i].name))
-                *field = arena_memdup(a, l.value, l.value_len);
-        }
+        if (l.key_len > 0 && !take_key(a, &b, &l))
+            buf_addf(&rest, "%.*s %.*s\n", (int)l.key_len, l.key, (int)l.value_len, l.value);
     }
     b.options = arena_memdup(a, options.data, options.len);
+    b.rest = arena_memdup(a, rest.data, rest.len);
     if (!b.linux_image)
         return error_set(e, EBADMSG, "%s: no line names a kernel", file);
     *ret = b;
     return 0;
+}
+
+void boot_entry_encode(const BootEntry *b, Buf *out)
+{
+    const char *const lines[][2] = {
+        {"title", b->title},           {"version", b->version},   {"options", b->options},
+        {"devicetree", b->devicetree}, {"linux", b->linux_image}, {"initrd", b->initrd},
+        {"fdtdir", b->fdtdir},
+    };
+
+    for (size_t i = 0; i < ELEMENTS(lines); i++)
+        if (lines[i][1])
+            buf_addf(out, "%s %s\n", lines[i][0], lines[i][1]);
+    buf_add_str(out, b->rest ? b->rest : "");
 }
 
 const char *boot_entry_with_options(Arena *a, const BootEntry *b, const char *options)

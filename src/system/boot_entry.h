@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "system/cmdline.h"
 
@@ -15,9 +16,12 @@ typedef struct BootEntry {
     const char *file;                                    /* its name in the directory */
     const char *title, *version, *sort_key, *machine_id; /* NULL: not said */
     const char *linux_image, *initrd;                    /* the first of each */
-    const char *options;                                 /* all its options lines as one; "" without */
-    const char *text;                                    /* the whole file */
-    bool spent;                                          /* NAME+0-3.conf: no tries left */
+    const char *devicetree, *fdtdir;
+    const char *options; /* all its options lines as one; "" without */
+    const char *text;    /* the whole file */
+    const char *rest; /* lines of it with other keys than title, version, options, devicetree, fdtdir and the
+                         first linux and initrd */
+    bool spent;       /* NAME+0-3.conf: no tries left */
 } BootEntry;
 
 typedef struct BootEntryList {
@@ -27,6 +31,9 @@ typedef struct BootEntryList {
 
 /* Text in, entry out. Refuses a NUL and an entry that names neither a kernel nor an EFI program. */
 int boot_entry_parse(Arena *a, const char *file, const char *text, size_t n, BootEntry *ret, Error *e);
+/* The file of an entry: title, version, options, devicetree, linux, initrd, fdtdir as far as they are said,
+ * then `rest`. */
+void boot_entry_encode(const BootEntry *b, Buf *out);
 /* The same text with other options: one line in the place of the first, or at the end. */
 const char *boot_entry_with_options(Arena *a, const BootEntry *b, const char *options);
 int boot_entry_list(Arena *a, int root, BootEntryList *ret, Error *e);

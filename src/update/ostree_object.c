@@ -1,47 +1,18 @@
-/* GVariant in the five shapes that OSTree needs. What of a container is not of fixed size is followed by the
- * offsets of where it ends: an array's in order, a tuple's from the last to the first and without that of its
- * last member. Offsets are as wide as the container needs. */
+/* GVariant in the five shapes that OSTree needs; containers are gvariant.h's. */
 #include "update/ostree_object.h"
 
 #include <endian.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "update/gvariant.h"
+
 /* ---- containers, written ---- */
-
-/* How wide the n offsets of a container with so long a body are. */
-static size_t offset_width(size_t body, size_t n)
-{
-    for (size_t width = 1; width < 8; width *= 2)
-        if (body + n * width < (size_t)1 << (8 * width))
-            return width;
-    return 8;
-}
-
-static void offsets_add(Buf *out, size_t start, const size_t *ends, size_t n)
-{
-    size_t width = offset_width(out->len - start, n);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t v = htole64(ends[i] - start);
-        buf_add(out, &v, width);
-    }
-}
 
 static void be32_add(Buf *out, uint32_t v)
 {
     v = htobe32(v);
     buf_add(out, &v, sizeof(v));
-}
-
-static void text_add(Buf *out, const char *s)
-{
-    buf_add(out, s, strlen(s) + 1);
-}
-
-static void pad_to(Buf *out, size_t start, size_t alignment)
-{
-    while ((out->len - start) % alignment != 0)
-        buf_add_char(out, '\0');
 }
 
 /* a(ayay) */
@@ -53,13 +24,13 @@ static void xattrs_add(Buf *out, const OstreeMeta *m)
         abort();
     for (size_t i = 0; i < m->n_xattrs; i++) {
         size_t element = out->len;
-        text_add(out, m->xattrs[i].name);
+        gvariant_text_add(out, m->xattrs[i].name);
         size_t name_end = out->len;
         buf_add(out, m->xattrs[i].value, m->xattrs[i].n);
-        offsets_add(out, element, &name_end, 1);
+        gvariant_offsets_add(out, element, &name_end, 1);
         ends[i] = out->len;
     }
-    offsets_add(out, start, ends, m->n_xattrs);
+    gvariant_offsets_add(out, start, ends, m->n_xattrs);
 }
 
 static int xattr_order(const void *a, const void *b)
@@ -90,10 +61,10 @@ void ostree_file_header(const OstreeMeta *m, const char *target, Buf *out)
     be32_add(&b, m->gid);
     be32_add(&b, m->mode);
     be32_add(&b, 0); /* rdev */
-    text_add(&b, target ? target : "");
+    gvariant_text_add(&b, target ? target : "");
     size_t target_end = b.len;
     xattrs_add(&b, m);
-    offsets_add(&b, 0, &target_end, 1);
+    gvariant_offsets_add(&b, 0, &target_end, 1);
     be32_add(out, (uint32_t)b.len);
     be32_add(out, 0);
     buf_add(out, b.data, b.len);
@@ -108,52 +79,38 @@ void ostree_tree_encode(const OstreeTree *t, Buf *out)
         abort();
     for (size_t i = 0; i < t->n_files; i++) {
         size_t element = out->len;
-        text_add(out, t->files[i].name);
+        gvariant_text_add(out, t->files[i].name);
         size_t name_end = out->len;
         buf_add(out, t->files[i].checksum, OSTREE_CHECKSUM);
-        offsets_add(out, element, &name_end, 1);
+        gvariant_offsets_add(out, element, &name_end, 1);
         ends[i] = out->len;
     }
-    offsets_add(out, start, ends, t->n_files);
+    gvariant_offsets_add(out, start, ends, t->n_files);
     size_t files_end = out->len;
     for (size_t i = 0; i < t->n_directories; i++) {
         const OstreeDirectoryRow *d = &t->directories[i];
         size_t element = out->len, inner[2];
-        text_add(out, d->name);
+        gvariant_text_add(out, d->name);
         inner[1] = out->len;
         buf_add(out, d->tree, OSTREE_CHECKSUM);
         inner[0] = out->len;
         buf_add(out, d->meta, OSTREE_CHECKSUM);
-        offsets_add(out, element, inner, 2);
+        gvariant_offsets_add(out, element, inner, 2);
         ends[i] = out->len;
     }
-    offsets_add(out, files_end, ends, t->n_directories);
-    offsets_add(out, start, &files_end, 1);
+    gvariant_offsets_add(out, files_end, ends, t->n_directories);
+    gvariant_offsets_add(out, start, &files_end, 1);
 }
 
-/* a{sv}, every value a text; entries begin at multiples of eight, variants too. */
+/* a{sv}, every value a text. */
 static void metadata_add(Buf *out, const char *const *metadata)
 {
-    size_t start = out->len, n = 0;
-    _cleanup_free_ size_t *ends = NULL;
+    GvariantDict d;
 
+    gvariant_dict_begin(&d, out);
     for (const char *const *m = metadata; m && *m; m += 2)
-        n++;
-    ends = calloc(n + 1, sizeof(*ends));
-    if (!ends)
-        abort();
-    for (size_t i = 0; i < n; i++) {
-        pad_to(out, start, 8);
-        size_t entry = out->len;
-        text_add(out, metadata[2 * i]);
-        size_t key_end = out->len;
-        pad_to(out, start, 8);
-        text_add(out, metadata[2 * i + 1]);
-        buf_add(out, "\0s", 2);
-        offsets_add(out, entry, &key_end, 1);
-        ends[i] = out->len;
-    }
-    offsets_add(out, start, ends, n);
+        gvariant_dict_add_text(&d, m[0], m[1]);
+    gvariant_dict_done(&d);
 }
 
 /* (a{sv}aya(say)sstayay) */
@@ -168,104 +125,35 @@ void ostree_commit_encode(const OstreeCommit *c, Buf *out)
         buf_add(out, c->parent, OSTREE_CHECKSUM);
     ends[4] = out->len;
     ends[3] = out->len; /* related objects: none, ever */
-    text_add(out, c->subject ? c->subject : "");
+    gvariant_text_add(out, c->subject ? c->subject : "");
     ends[2] = out->len;
-    text_add(out, c->body ? c->body : "");
+    gvariant_text_add(out, c->body ? c->body : "");
     ends[1] = out->len;
-    pad_to(out, start, 8);
+    gvariant_pad(out, start, 8);
     buf_add(out, &timestamp, sizeof(timestamp));
     buf_add(out, c->tree, OSTREE_CHECKSUM);
     ends[0] = out->len;
     buf_add(out, c->meta, OSTREE_CHECKSUM);
-    offsets_add(out, start, ends, 6);
+    gvariant_offsets_add(out, start, ends, 6);
 }
 
 /* ---- containers, read ---- */
 
-typedef struct Bytes {
-    const uint8_t *data;
-    size_t n;
-} Bytes;
-
-static size_t width_of(size_t n)
-{
-    return n <= 0xff ? 1 : n <= 0xffff ? 2 : n <= 0xffffffff ? 4 : 8;
-}
-
-static uint64_t offset_at(Bytes b, size_t place, size_t width)
-{
-    uint64_t v = 0;
-    memcpy(&v, b.data + place, width);
-    return le64toh(v);
-}
-
-/* Offset number i of a tuple with n of them; -EBADMSG when it does not lie within the body, after `from`. */
-static int tuple_offset(Bytes b, size_t i, size_t n, size_t from, size_t *ret)
-{
-    size_t width = width_of(b.n);
-
-    if (b.n < n * width)
-        return -EBADMSG;
-    uint64_t v = offset_at(b, b.n - (i + 1) * width, width);
-    if (v < from || v > b.n - n * width)
-        return -EBADMSG;
-    *ret = (size_t)v;
-    return 0;
-}
-
-/* The number of elements of an array, and where its offsets begin. */
-static int array_open(Bytes b, size_t *ret_n, size_t *ret_offsets)
-{
-    size_t width = width_of(b.n);
-
-    *ret_n = *ret_offsets = 0;
-    if (b.n == 0)
-        return 0;
-    if (b.n < width)
-        return -EBADMSG;
-    uint64_t last = offset_at(b, b.n - width, width);
-    if (last >= b.n || (b.n - last) % width != 0)
-        return -EBADMSG;
-    *ret_n = (b.n - (size_t)last) / width;
-    *ret_offsets = (size_t)last;
-    return 0;
-}
-
-/* Element i; *at is where the one before it ended. */
-static int array_next(Bytes b, size_t offsets, size_t i, size_t *at, Bytes *ret)
-{
-    size_t width = width_of(b.n);
-    uint64_t end = offset_at(b, offsets + i * width, width);
-
-    if (end < *at || end > offsets)
-        return -EBADMSG;
-    *ret = (Bytes){b.data + *at, (size_t)end - *at};
-    *at = (size_t)end;
-    return 0;
-}
-
-/* A text that ends with its only NUL. */
-static const char *text_of(Arena *a, Bytes b)
-{
-    if (b.n == 0 || memchr(b.data, '\0', b.n) != b.data + b.n - 1)
-        return NULL;
-    return arena_memdup(a, b.data, b.n - 1);
-}
-
 /* a(ayay) */
-static int xattrs_decode(Arena *a, Bytes b, OstreeMeta *ret)
+static int xattrs_decode(Arena *a, GvariantBytes b, OstreeMeta *ret)
 {
     size_t n, offsets, at = 0, name_end;
-    Bytes element;
+    GvariantBytes element;
 
-    if (array_open(b, &n, &offsets) < 0)
+    if (gvariant_array_open(b, &n, &offsets) < 0)
         return -EBADMSG;
     OstreeXattr *list = ARENA_ARRAY(a, OstreeXattr, n + 1);
     for (size_t i = 0; i < n; i++) {
-        if (array_next(b, offsets, i, &at, &element) < 0 || tuple_offset(element, 0, 1, 0, &name_end) < 0)
+        if (gvariant_array_next(b, offsets, i, &at, &element) < 0 ||
+            gvariant_tuple_offset(element, 0, 1, 0, &name_end) < 0)
             return -EBADMSG;
-        list[i].name = text_of(a, (Bytes){element.data, name_end});
-        list[i].n = element.n - width_of(element.n) - name_end;
+        list[i].name = gvariant_text(a, (GvariantBytes){element.data, name_end});
+        list[i].n = element.n - gvariant_width(element.n) - name_end;
         list[i].value = arena_memdup(a, element.data + name_end, list[i].n);
         if (!list[i].name || !list[i].name[0])
             return -EBADMSG;
@@ -294,7 +182,7 @@ int ostree_dirmeta_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret)
     m.gid = be32_at(p + sizeof(uint32_t));
     m.mode = be32_at(p + 2 * sizeof(uint32_t));
     if (!S_ISDIR(m.mode) || (m.mode & ~(uint32_t)(S_IFMT | 07777)) ||
-        xattrs_decode(a, (Bytes){p + NUMBERS, n - NUMBERS}, &m) < 0)
+        xattrs_decode(a, (GvariantBytes){p + NUMBERS, n - NUMBERS}, &m) < 0)
         return -EBADMSG;
     *ret = m;
     return 0;
@@ -305,25 +193,27 @@ static bool is_file_name(const char *s)
     return s && s[0] && !strchr(s, '/') && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
 }
 
-static int file_row_decode(Arena *a, Bytes b, OstreeFileRow *ret)
+static int file_row_decode(Arena *a, GvariantBytes b, OstreeFileRow *ret)
 {
     size_t name_end;
 
-    if (tuple_offset(b, 0, 1, 0, &name_end) < 0 || b.n - width_of(b.n) - name_end != OSTREE_CHECKSUM)
+    if (gvariant_tuple_offset(b, 0, 1, 0, &name_end) < 0 ||
+        b.n - gvariant_width(b.n) - name_end != OSTREE_CHECKSUM)
         return -EBADMSG;
-    ret->name = text_of(a, (Bytes){b.data, name_end});
+    ret->name = gvariant_text(a, (GvariantBytes){b.data, name_end});
     memcpy(ret->checksum, b.data + name_end, OSTREE_CHECKSUM);
     return is_file_name(ret->name) ? 0 : -EBADMSG;
 }
 
-static int directory_row_decode(Arena *a, Bytes b, OstreeDirectoryRow *ret)
+static int directory_row_decode(Arena *a, GvariantBytes b, OstreeDirectoryRow *ret)
 {
     size_t name_end, tree_end;
 
-    if (tuple_offset(b, 0, 2, 0, &name_end) < 0 || tuple_offset(b, 1, 2, name_end, &tree_end) < 0 ||
-        tree_end - name_end != OSTREE_CHECKSUM || b.n - 2 * width_of(b.n) - tree_end != OSTREE_CHECKSUM)
+    if (gvariant_tuple_offset(b, 0, 2, 0, &name_end) < 0 ||
+        gvariant_tuple_offset(b, 1, 2, name_end, &tree_end) < 0 || tree_end - name_end != OSTREE_CHECKSUM ||
+        b.n - 2 * gvariant_width(b.n) - tree_end != OSTREE_CHECKSUM)
         return -EBADMSG;
-    ret->name = text_of(a, (Bytes){b.data, name_end});
+    ret->name = gvariant_text(a, (GvariantBytes){b.data, name_end});
     memcpy(ret->tree, b.data + name_end, OSTREE_CHECKSUM);
     memcpy(ret->meta, b.data + tree_end, OSTREE_CHECKSUM);
     return is_file_name(ret->name) ? 0 : -EBADMSG;
@@ -348,29 +238,29 @@ static bool names_are_apart(const OstreeTree *t)
 
 int ostree_tree_decode(Arena *a, const void *data, size_t n, OstreeTree *ret)
 {
-    const Bytes b = {data, n};
+    const GvariantBytes b = {data, n};
     OstreeTree t = {0};
     size_t files_end, offsets, at = 0;
-    Bytes element;
+    GvariantBytes element;
 
-    if (tuple_offset(b, 0, 1, 0, &files_end) < 0)
+    if (gvariant_tuple_offset(b, 0, 1, 0, &files_end) < 0)
         return -EBADMSG;
-    const Bytes files = {b.data, files_end};
-    const Bytes directories = {b.data + files_end, b.n - width_of(b.n) - files_end};
-    if (array_open(files, &t.n_files, &offsets) < 0)
+    const GvariantBytes files = {b.data, files_end};
+    const GvariantBytes directories = {b.data + files_end, b.n - gvariant_width(b.n) - files_end};
+    if (gvariant_array_open(files, &t.n_files, &offsets) < 0)
         return -EBADMSG;
     t.files = ARENA_ARRAY(a, OstreeFileRow, t.n_files + 1);
     for (size_t i = 0; i < t.n_files; i++)
-        if (array_next(files, offsets, i, &at, &element) < 0 ||
+        if (gvariant_array_next(files, offsets, i, &at, &element) < 0 ||
             file_row_decode(a, element, &t.files[i]) < 0 ||
             (i > 0 && strcmp(t.files[i - 1].name, t.files[i].name) >= 0))
             return -EBADMSG;
     at = 0;
-    if (array_open(directories, &t.n_directories, &offsets) < 0)
+    if (gvariant_array_open(directories, &t.n_directories, &offsets) < 0)
         return -EBADMSG;
     t.directories = ARENA_ARRAY(a, OstreeDirectoryRow, t.n_directories + 1);
     for (size_t i = 0; i < t.n_directories; i++)
-        if (array_next(directories, offsets, i, &at, &element) < 0 ||
+        if (gvariant_array_next(directories, offsets, i, &at, &element) < 0 ||
             directory_row_decode(a, element, &t.directories[i]) < 0 ||
             (i > 0 && strcmp(t.directories[i - 1].name, t.directories[i].name) >= 0))
             return -EBADMSG;
@@ -381,34 +271,29 @@ int ostree_tree_decode(Arena *a, const void *data, size_t n, OstreeTree *ret)
 }
 
 /* One entry of a{sv}; 1 when its value is a text. */
-static int entry_decode(Arena *a, Bytes b, const char **ret_key, const char **ret_value)
+static int entry_decode(Arena *a, GvariantBytes b, const char **ret_key, const char **ret_value)
 {
-    size_t key_end, width = width_of(b.n);
+    GvariantBytes value;
+    const char *type;
+    int r = gvariant_entry(a, b, ret_key, &value, &type);
 
-    if (tuple_offset(b, 0, 1, 0, &key_end) < 0)
-        return -EBADMSG;
-    size_t value = (key_end + 7) & ~(size_t)7;
-    *ret_key = text_of(a, (Bytes){b.data, key_end});
-    if (!*ret_key || value > b.n - width)
-        return -EBADMSG;
-    Bytes v = {b.data + value, b.n - width - value};
-    if (v.n < 3 || memcmp(v.data + v.n - 2, "\0s", 2) != 0)
-        return 0;
-    *ret_value = text_of(a, (Bytes){v.data, v.n - 2});
+    if (r < 0 || strcmp(type, "s") != 0)
+        return r;
+    *ret_value = gvariant_text(a, value);
     return *ret_value ? 1 : -EBADMSG;
 }
 
-static int metadata_decode(Arena *a, Bytes b, const char *const **ret)
+static int metadata_decode(Arena *a, GvariantBytes b, const char *const **ret)
 {
     size_t n, offsets, at = 0, k = 0;
-    Bytes element;
+    GvariantBytes element;
 
-    if (array_open(b, &n, &offsets) < 0)
+    if (gvariant_array_open(b, &n, &offsets) < 0)
         return -EBADMSG;
     const char **list = ARENA_ARRAY(a, const char *, 2 * n + 1);
     for (size_t i = 0; i < n; i++) {
         at = (at + 7) & ~(size_t)7;
-        int r = array_next(b, offsets, i, &at, &element);
+        int r = gvariant_array_next(b, offsets, i, &at, &element);
         if (r >= 0)
             r = entry_decode(a, element, &list[k], &list[k + 1]);
         if (r < 0)
@@ -422,12 +307,12 @@ static int metadata_decode(Arena *a, Bytes b, const char *const **ret)
 
 int ostree_commit_decode(Arena *a, const void *data, size_t n, OstreeCommit *ret)
 {
-    const Bytes b = {data, n};
-    size_t ends[6], from = 0, width = width_of(n);
+    const GvariantBytes b = {data, n};
+    size_t ends[6], from = 0, width = gvariant_width(n);
     OstreeCommit c = {0};
 
     for (size_t i = 0; i < 6; i++) {
-        if (tuple_offset(b, i, 6, from, &ends[i]) < 0)
+        if (gvariant_tuple_offset(b, i, 6, from, &ends[i]) < 0)
             return -EBADMSG;
         from = ends[i];
     }
@@ -436,12 +321,12 @@ int ostree_commit_decode(Arena *a, const void *data, size_t n, OstreeCommit *ret
     if (ends[5] < tree || ends[5] - tree != OSTREE_CHECKSUM || n - 6 * width - ends[5] != OSTREE_CHECKSUM ||
         (parent != 0 && parent != OSTREE_CHECKSUM))
         return -EBADMSG;
-    if (metadata_decode(a, (Bytes){b.data, ends[0]}, &c.metadata) < 0)
+    if (metadata_decode(a, (GvariantBytes){b.data, ends[0]}, &c.metadata) < 0)
         return -EBADMSG;
     if (parent)
         c.parent = (const uint8_t *)arena_memdup(a, b.data + ends[0], parent);
-    c.subject = text_of(a, (Bytes){b.data + ends[2], ends[3] - ends[2]});
-    c.body = text_of(a, (Bytes){b.data + ends[3], ends[4] - ends[3]});
+    c.subject = gvariant_text(a, (GvariantBytes){b.data + ends[2], ends[3] - ends[2]});
+    c.body = gvariant_text(a, (GvariantBytes){b.data + ends[3], ends[4] - ends[3]});
     memcpy(&c.timestamp, b.data + timestamp, sizeof(c.timestamp));
     c.timestamp = be64toh(c.timestamp);
     memcpy(c.tree, b.data + tree, OSTREE_CHECKSUM);

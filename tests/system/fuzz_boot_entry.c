@@ -18,5 +18,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (boot_entry_parse(a, "f.conf", text, strlen(text), &again, NULL) < 0 ||
         strcmp(again.options, "x=\"1 2\" y") != 0 || strcmp(again.linux_image, b.linux_image) != 0)
         abort();
+    _cleanup_buf_ Buf out = BUF_INIT;
+    boot_entry_encode(&b, &out);
+    if (boot_entry_parse(a, "f.conf", out.data, out.len, &again, NULL) < 0 ||
+        strcmp(again.options, b.options) != 0 || strcmp(again.rest, b.rest) != 0 ||
+        strcmp(again.linux_image, b.linux_image) != 0)
+        abort();
     return 0;
 }
