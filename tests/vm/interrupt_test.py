@@ -3,7 +3,7 @@
 at any moment by SIGKILL, and by the power. What comes next converges to what was declared, and then changes nothing.
 
 BASALT_VM_CUTS says how many moments are tried of each kind (the check: 2 kills, 1 cut), BASALT_VM_SEED which ones (a number
-or `random`); with BASALT_VM_STEPS=all the steps of the partitions are tried too."""
+or `random`). With BASALT_VM_STEPS=some each step is tried from nothing too, with all those of the partitions as well."""
 import json
 import os
 import pathlib
@@ -159,7 +159,33 @@ def steps_of(m):
     return len(steps), first
 
 
+def killed_before(m, n):
+    """None: the driver had come to its end before."""
+    killed = driven(m, "--kill-at", n)
+    if killed.status == 0:
+        return None
+    assert killed.status == 137, killed
+    print("killed before", [l for l in killed.output.splitlines() if l.startswith("step ")][-1], flush=True)
+    return killed
+
+
+def test_steps_in_a_row():
+    """Killed before its first step, then before the second of what was left to do, and so on to the end."""
+    with vm.idle() as m:
+        a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
+        prepare(m, a, b)
+        last, first = steps_of(m)
+        blank(m, *partitions(a, b))
+        for n in range(1, last + 1):
+            if not killed_before(m, n):
+                break
+        check(m, a, b)
+
+
 def test_every_step():
+    """Each step from nothing, and the run after it to its end. Minutes: only when it is asked for."""
+    if not os.environ.get("BASALT_VM_STEPS"):
+        return
     faults = Faults()
     with vm.idle() as m:
         a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
@@ -167,17 +193,15 @@ def test_every_step():
         last, first = steps_of(m)
         check(m, a, b)
         # Without those of the partitions, which stay, each step has another number.
-        everything = os.environ.get("BASALT_VM_STEPS") == "all"
+        everything = os.environ["BASALT_VM_STEPS"] == "all"
         devices = [a.device, b.device] if everything else partitions(a, b)
         for n in range(1, last + 1 if everything else last - first + 2):
             blank(m, *devices)
-            killed = driven(m, "--kill-at", n)
-            assert killed.status == 137, killed
-            print("killed before", [l for l in killed.output.splitlines() if l.startswith("step ")][-1], flush=True)
+            killed = killed_before(m, n)
             try:
                 check(m, a, b, again=everything or n % 3 == 0)
             except AssertionError as e:
-                faults.add(killed.output, e)
+                faults.add(killed and killed.output, e)
     faults.none()
 
 
