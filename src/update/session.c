@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "format/json.h"
-#include "update/deployment_tree.h"
+#include "update/commit_tree.h"
 #include "update/program.h"
 
 static volatile sig_atomic_t asked_to_stop;
@@ -55,7 +55,7 @@ int session_open(Session *s, bool write, Error *e)
     s->repo = openat(sysroot_fd(s->sysroot), "ostree/repo", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (s->repo < 0)
         return error_errno(e, -errno, "%s/ostree/repo", options.sysroot);
-    s->tree = deployment_tree_of(&s->repo);
+    s->tree = commit_tree_of(&s->repo);
     return 0;
 }
 

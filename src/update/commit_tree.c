@@ -1,5 +1,5 @@
 /* Trees are hard links into the repository; /etc is a copy, so that nobody edits an object through it. */
-#include "update/deployment_tree.h"
+#include "update/commit_tree.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static int merge_etc(void *context _unused_, int from, int to, Report *r, Error 
     return etc_merge_apply(&plan, etc, to_etc, NULL, NULL, e);
 }
 
-DeploymentTree deployment_tree_of(int *repo)
+DeploymentTree commit_tree_of(int *repo)
 {
     return (DeploymentTree){.context = repo, .checkout = checkout, .merge_etc = merge_etc};
 }

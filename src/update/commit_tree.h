@@ -4,4 +4,4 @@
 #include "update/deployment_make.h"
 
 /* `repo` is an open repository that outlives it. */
-DeploymentTree deployment_tree_of(int *repo);
+DeploymentTree commit_tree_of(int *repo);
