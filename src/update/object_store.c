@@ -82,8 +82,7 @@ static int aside_make(ObjectStore *s, Error *e)
     return s->aside < 0 ? error_errno(e, -errno, ASIDE) : 0;
 }
 
-int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *context, ObjectStore **ret,
-                      Error *e)
+int object_store_open_reading(int dirfd, const char *path, ObjectStore **ret, Error *e)
 {
     _cleanup_object_store_ ObjectStore *s = calloc(1, sizeof(*s));
     _cleanup_buf_ Buf config = BUF_INIT;
@@ -91,15 +90,27 @@ int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *c
     if (!s)
         abort();
     s->aside = s->lock = -EBADF;
-    s->step = step;
-    s->context = context;
     pthread_mutex_init(&s->mutex, NULL);
     s->repo = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->repo < 0)
         return error_errno(e, -errno, "%s", path);
     if (file_read_at(s->repo, "config", CONFIG_MAX, &config, NULL) < 0 || !is_bare(&config))
         return error_set(e, EMEDIUMTYPE, "%s is no OSTree repository of the mode 'bare'", path);
-    int r = lock_take(s, e);
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *context, ObjectStore **ret,
+                      Error *e)
+{
+    _cleanup_object_store_ ObjectStore *s = NULL;
+    int r = object_store_open_reading(dirfd, path, &s, e);
+
+    if (r < 0)
+        return r;
+    s->step = step;
+    s->context = context;
+    r = lock_take(s, e);
     if (r >= 0)
         r = aside_make(s, e);
     if (r < 0)
@@ -189,6 +200,23 @@ int object_store_read(const ObjectStore *s, ObjectKind kind, const uint8_t check
     return 0;
 }
 
+int object_store_directory(const ObjectStore *s)
+{
+    return s->repo;
+}
+
+int object_store_stat(const ObjectStore *s, const uint8_t file[OSTREE_CHECKSUM], struct stat *ret, Error *e)
+{
+    char name[NAME_SIZE], place[NAME_SIZE + 16];
+
+    object_name(OBJECT_FILE, file, name);
+    object_place(name, place);
+    if (fstatat(s->aside, name, ret, AT_SYMLINK_NOFOLLOW) < 0 &&
+        fstatat(s->repo, place, ret, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_errno(e, -errno, "%s", place);
+    return 0;
+}
+
 /* ---- putting ---- */
 
 /* 1, or 0 when another thread was first. */
@@ -250,14 +278,19 @@ static int xattrs_write(int fd, const OstreeMeta *m)
 /* A symlink has to be made under a name; nobody else looks for one that is no object's. */
 static int symlink_write(ObjectStore *s, const OstreeMeta *m, const char *target, const char *name)
 {
-    char fresh[NAME_SIZE + 32];
+    char fresh[NAME_SIZE + 32], path[NAME_SIZE + 64];
     int r = 0;
 
     snprintf(fresh, sizeof(fresh), "%s.%lx", name, (unsigned long)pthread_self());
     if (symlinkat(target, s->aside, fresh) < 0)
         return -errno;
-    if (fchownat(s->aside, fresh, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-        renameat(s->aside, fresh, s->aside, name) < 0)
+    snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", s->aside, fresh);
+    if (fchownat(s->aside, fresh, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        r = -errno;
+    for (size_t i = 0; r >= 0 && i < m->n_xattrs; i++)
+        if (lsetxattr(path, m->xattrs[i].name, m->xattrs[i].value, m->xattrs[i].n, 0) < 0)
+            r = -errno;
+    if (r >= 0 && renameat(s->aside, fresh, s->aside, name) < 0)
         r = -errno;
     if (r < 0)
         (void)unlinkat(s->aside, fresh, 0);
@@ -270,8 +303,6 @@ int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *ta
     _cleanup_buf_ Buf head = BUF_INIT;
     char name[NAME_SIZE];
 
-    if (m->n_xattrs > 0)
-        return error_set(e, EOPNOTSUPP, "a symbolic link with extended attributes");
     ostree_file_header(m, target, &head);
     int r = checksum_of(head.data, head.len, NULL, 0, ret, e);
     if (r < 0)

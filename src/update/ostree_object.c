@@ -5,6 +5,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- containers, written ---- */
 
@@ -328,6 +329,51 @@ int ostree_tree_decode(Arena *a, const void *data, size_t n, OstreeTree *ret)
     if (!names_are_apart(&t))
         return -EBADMSG;
     *ret = t;
+    return 0;
+}
+
+int ostree_xattrs_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret)
+{
+    const Bytes b = {data, n};
+    size_t count, offsets, at = 0, name_end;
+    Bytes element;
+
+    if (array_open(b, &count, &offsets) < 0)
+        return -EBADMSG;
+    OstreeXattr *list = ARENA_ARRAY(a, OstreeXattr, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        if (array_next(b, offsets, i, &at, &element) < 0 || tuple_offset(element, 0, 1, 0, &name_end) < 0)
+            return -EBADMSG;
+        list[i].name = text_of(a, (Bytes){element.data, name_end});
+        list[i].n = element.n - width_of(element.n) - name_end;
+        list[i].value = arena_memdup(a, element.data + name_end, list[i].n);
+        if (!list[i].name || !list[i].name[0] || (i > 0 && strcmp(list[i - 1].name, list[i].name) >= 0))
+            return -EBADMSG;
+    }
+    ret->xattrs = list;
+    ret->n_xattrs = count;
+    return 0;
+}
+
+int ostree_dirmeta_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret)
+{
+    _cleanup_buf_ Buf again = BUF_INIT;
+    OstreeMeta m = {0};
+    uint32_t v[3];
+
+    if (n < sizeof(v))
+        return -EBADMSG;
+    memcpy(v, data, sizeof(v));
+    m.uid = be32toh(v[0]);
+    m.gid = be32toh(v[1]);
+    m.mode = be32toh(v[2]);
+    if ((m.mode & ~07777U) != S_IFDIR ||
+        ostree_xattrs_decode(a, (const uint8_t *)data + sizeof(v), n - sizeof(v), &m) < 0)
+        return -EBADMSG;
+    ostree_dirmeta_encode(&m, &again);
+    if (again.len != n || memcmp(again.data, data, n) != 0)
+        return -EBADMSG;
+    *ret = m;
     return 0;
 }
 
