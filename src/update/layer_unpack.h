@@ -6,13 +6,15 @@
 #include "format/tar.h"
 #include "oci/manifest.h"
 
-/* What a layer unpacks to at most, and how much more than its own size: deflate cannot do more. */
-#define LAYER_UNPACKED_MAX (UINT64_C(1) << 38)
+/* What a layer unpacks to at most when nothing else is said: so much, and so many times its own size. */
+#define LAYER_UNPACKED_FREE (UINT64_C(4) << 30)
+enum { LAYER_UNPACKED_RATIO = 64 };
 
 typedef struct LayerUnpackOptions {
     const Descriptor *blob; /* its media type says how it is compressed */
-    bool verified;          /* whoever feeds holds the bytes against the blob's digest and size */
     const ContentDigest *diff_id;
+    bool verified; /* whoever feeds holds the bytes against the blob's size and digest */
+    uint64_t max;  /* of the archive; 0: as above */
 } LayerUnpackOptions;
 
 typedef struct LayerUnpack LayerUnpack;

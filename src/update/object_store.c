@@ -53,21 +53,32 @@ static int aside_make(ObjectStore *s, Error *e)
     return s->aside < 0 ? error_errno(e, -errno, ASIDE) : 0;
 }
 
-int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *context, ObjectStore **ret,
-                      Error *e)
+int object_store_open_reading(int dirfd, const char *path, ObjectStore **ret, Error *e)
 {
     _cleanup_object_store_ ObjectStore *s = calloc(1, sizeof(*s));
 
     if (!s)
         abort();
     s->aside = s->lock = -EBADF;
-    s->step = step;
-    s->context = context;
     pthread_mutex_init(&s->mutex, NULL);
     s->repo = repo_open(dirfd, path, e);
     if (s->repo < 0)
         return s->repo;
-    int r = s->lock = repo_lock(s->repo, e);
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *context, ObjectStore **ret,
+                      Error *e)
+{
+    _cleanup_object_store_ ObjectStore *s = NULL;
+    int r = object_store_open_reading(dirfd, path, &s, e);
+
+    if (r < 0)
+        return r;
+    s->step = step;
+    s->context = context;
+    r = s->lock = repo_lock(s->repo, e);
     if (r >= 0)
         r = aside_make(s, e);
     if (r < 0)
@@ -124,6 +135,23 @@ int object_store_read(const ObjectStore *s, ObjectKind kind, const uint8_t check
     bool aside = faccessat(s->aside, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     return aside ? repo_read_as(s->aside, name, checksum, max, ret, e)
                  : repo_read(s->repo, kind, checksum, max, ret, e);
+}
+
+int object_store_directory(const ObjectStore *s)
+{
+    return s->repo;
+}
+
+int object_store_stat(const ObjectStore *s, const uint8_t file[OSTREE_CHECKSUM], struct stat *ret, Error *e)
+{
+    char name[OBJECT_NAME_SIZE], place[OBJECT_PLACE_SIZE];
+
+    object_name(OBJECT_FILE, file, name);
+    object_place(name, place);
+    if (fstatat(s->aside, name, ret, AT_SYMLINK_NOFOLLOW) < 0 &&
+        fstatat(s->repo, place, ret, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_errno(e, -errno, "%s", place);
+    return 0;
 }
 
 /* ---- putting ---- */
@@ -187,14 +215,19 @@ static int xattrs_write(int fd, const OstreeMeta *m)
 /* A symlink has to be made under a name; nobody else looks for one that is no object's. */
 static int symlink_write(ObjectStore *s, const OstreeMeta *m, const char *target, const char *name)
 {
-    char fresh[OBJECT_NAME_SIZE + 32];
+    char fresh[OBJECT_NAME_SIZE + 32], path[OBJECT_NAME_SIZE + 64];
     int r = 0;
 
     snprintf(fresh, sizeof(fresh), "%s.%lx", name, (unsigned long)pthread_self());
     if (symlinkat(target, s->aside, fresh) < 0)
         return -errno;
-    if (fchownat(s->aside, fresh, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-        renameat(s->aside, fresh, s->aside, name) < 0)
+    snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", s->aside, fresh);
+    if (fchownat(s->aside, fresh, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        r = -errno;
+    for (size_t i = 0; r >= 0 && i < m->n_xattrs; i++)
+        if (lsetxattr(path, m->xattrs[i].name, m->xattrs[i].value, m->xattrs[i].n, 0) < 0)
+            r = -errno;
+    if (r >= 0 && renameat(s->aside, fresh, s->aside, name) < 0)
         r = -errno;
     if (r < 0)
         (void)unlinkat(s->aside, fresh, 0);
@@ -207,8 +240,6 @@ int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *ta
     _cleanup_buf_ Buf head = BUF_INIT;
     char name[OBJECT_NAME_SIZE];
 
-    if (m->n_xattrs > 0)
-        return error_set(e, EOPNOTSUPP, "a symbolic link with extended attributes");
     ostree_file_header(m, target, &head);
     int r = checksum_of(head.data, head.len, NULL, 0, ret, e);
     if (r < 0)

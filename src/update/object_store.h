@@ -4,6 +4,8 @@
  * aside and makes them part of the repository at its end, after a sync: killed at any moment, the repository
  * has the objects that it had, and perhaps some whole new ones that nothing refers to yet. Layout: libostree
  * docs/repo.md. Needs the right to give files away; owners, modes and attributes are those of the objects. */
+#include <sys/stat.h>
+
 #include "update/repo.h"
 
 /* Makes an empty repository in an empty or absent directory; 0 also where one is already. */
@@ -16,6 +18,8 @@ typedef struct ObjectStore ObjectStore;
 typedef int (*ObjectStoreStep)(void *context, const char *what);
 int object_store_open(int dirfd, const char *path, ObjectStoreStep steps, void *context, ObjectStore **ret,
                       Error *e);
+/* For looking only: without the lock, and nothing is made. */
+int object_store_open_reading(int dirfd, const char *path, ObjectStore **ret, Error *e);
 void object_store_free(ObjectStore *s); /* what was not committed goes */
 DEFINE_CLEANUP(ObjectStore *, object_store_free);
 #define _cleanup_object_store_ _cleanup_(object_store_freep)
@@ -25,6 +29,10 @@ bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t check
  */
 int object_store_read(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM],
                       size_t max, Buf *ret, Error *e);
+
+int object_store_directory(const ObjectStore *s); /* the repository's, borrowed */
+/* -ENOENT. Of a regular file its size, of a symlink the length of its target. */
+int object_store_stat(const ObjectStore *s, const uint8_t file[OSTREE_CHECKSUM], struct stat *ret, Error *e);
 
 /* 1: it is new; 0: it was there. *ret is its name. Metadata and symlinks come whole. */
 int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n,

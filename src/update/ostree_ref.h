@@ -25,7 +25,7 @@ char *ostree_ref_unescape(Arena *a, const char *prefix, const char *name);
 /* -ENOENT: there is none; -EBADMSG: its file holds no checksum. */
 int ostree_ref_read(int repo, const char *name, uint8_t ret[OSTREE_CHECKSUM], Error *e);
 int ostree_ref_write(int repo, const char *name, const uint8_t checksum[OSTREE_CHECKSUM],
-                     Error *e);                        /* 1: changed, 0: it was so */
+                     Error *e);                              /* 1: changed, 0: it was so */
 int ostree_ref_delete(int repo, const char *name, Error *e); /* 1: it is gone, 0: there was none */
 
 typedef struct OstreeRef {
