@@ -20,17 +20,25 @@ typedef struct DeploymentTree {
     int (*measure)(void *context, const char *checksum, uint64_t *ret_bytes, uint64_t *ret_files, Error *e);
 } DeploymentTree;
 
+typedef enum DeploymentRetain {
+    RETAIN_NEEDED,   /* the booted one, the one merged from, pinned ones, other stateroots: as rpm-ostree and
+                        bootc */
+    RETAIN_ROLLBACK, /* and the one that was the way back until now */
+    RETAIN_ALL,
+} DeploymentRetain;
+
 typedef struct DeploymentMake {
     const char *stateroot; /* NULL: the merge deployment's */
     const char *checksum;
-    const char *version; /* of the commit, where the repository does not say; NULL allowed */
-    const Origin *origin;
+    const Origin *origin;    /* NULL: the merge deployment's, without what is transient */
     const char *options;     /* kernel arguments; NULL: the merge deployment's */
     const Deployment *merge; /* NULL: sysroot_find(DEPLOYMENT_MERGE) */
     bool no_merge;           /* /etc as in the commit, no kernel arguments but `options` */
-    bool retain; /* every deployment stays, else: booted, merged, pinned, other stateroots, rollback */
-    bool locked; /* staged only: not at shutdown */
+    bool locked;             /* staged only: not at shutdown */
+    DeploymentRetain retain;
 } DeploymentMake;
 
-/* Needs a sysroot opened to write. -ENOSPC with numbers, before anything is written. */
+/* Needs a sysroot opened to write. -ENOSPC with numbers: below ostree/ before anything is written, in /boot
+ * before anything is written there; where dropping what would be dropped anyway makes the room, that is done
+ * first. A staged deployment is given up. */
 int deployment_make(Sysroot *s, const DeploymentTree *t, const DeploymentMake *m, Report *r, Error *e);

@@ -118,7 +118,7 @@ int deployment_open(const Sysroot *s, const Deployment *d, Error *e)
     return fd < 0 ? error_errno(e, fd, "%s", d->path) : fd;
 }
 
-static int commit_describe(const Sysroot *s, Deployment *d)
+int deployment_commit_read(const Sysroot *s, Deployment *d)
 {
     _cleanup_arena_ Arena *a = arena_new();
     _cleanup_buf_ Buf data = BUF_INIT;
@@ -173,7 +173,7 @@ int deployment_describe(Sysroot *s, Deployment *d, Error *e)
                   : has_run_flag(s, d, "unlocked-transient")    ? "transient"
                   : unlocked && strcmp(unlocked, "hotfix") == 0 ? "hotfix"
                                                                 : NULL;
-    (void)commit_describe(s, d); /* a tree may outlive its commit */
+    (void)deployment_commit_read(s, d); /* a tree may outlive its commit */
     return r;
 }
 

@@ -39,6 +39,7 @@ bool deployment_is_same(const Deployment *a, const Deployment *b);
 int deployment_open(const Sysroot *s, const Deployment *d, Error *e);
 /* What the commit and the tree say of it: version, timestamp, origin, flags of run/. */
 int deployment_describe(Sysroot *s, Deployment *d, Error *e);
+int deployment_commit_read(const Sysroot *s, Deployment *d); /* version and timestamp */
 /* "/ostree/boot.1/os/<checksum>/0" in parts. */
 typedef struct BootLink {
     unsigned bootversion, serial;
