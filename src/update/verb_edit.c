@@ -180,7 +180,7 @@ static int change_kargs(Session *s, const Deployment *from, const char *text, Er
     origin_forget_transient(&origin);
     const DeploymentMake m = {.stateroot = from->stateroot,
                               .checksum = from->checksum,
-                              .version = from->version,
+
                               .origin = &origin,
                               .options = text,
                               .locked = from->finalization_locked};
@@ -287,7 +287,7 @@ int verb_reset(int argc _unused_, char **argv)
     origin_forget_transient(&origin);
     const DeploymentMake m = {.stateroot = name,
                               .checksum = from->checksum,
-                              .version = from->version,
+
                               .origin = &origin,
                               .options = from->options,
                               .no_merge = true};

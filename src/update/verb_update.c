@@ -166,7 +166,7 @@ static const char *with_kargs(Session *s, const Deployment *merge)
 }
 
 /* 1: a new deployment; 0: the newest one is of this commit, origin and arguments already. */
-static int make_next(Session *s, const char *commit, const Origin *origin, const char *version, Error *e)
+static int make_next(Session *s, const char *commit, const Origin *origin, Error *e)
 {
     const Deployment *newest = session_newest(s),
                      *merge = sysroot_find(s->sysroot, DEPLOYMENT_MERGE, options.stateroot);
@@ -176,7 +176,6 @@ static int make_next(Session *s, const char *commit, const Origin *origin, const
         strcmp(was ? was : "", is ? is : "") == 0)
         return 0;
     const DeploymentMake m = {.checksum = commit,
-                              .version = version,
                               .origin = origin,
                               .options = with_kargs(s, merge),
                               .no_merge = opt.no_merge,
@@ -207,7 +206,7 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     r = origin_set(&origin, ORIGIN_GROUP, ORIGIN_IMAGE, image_reference_text(s->arena, follow));
     if (r < 0)
         return error_errno(e, r, "the origin of the new deployment");
-    return make_next(s, ret->commit, &origin, NULL, e);
+    return make_next(s, ret->commit, &origin, e);
 }
 
 static int update_to(Session *s, const char *verb, const ImageReference *image, const ImageReference *follow)
@@ -346,7 +345,7 @@ static int deploy_commit(Session *s, const char *verb, const char *text)
     origin_forget_transient(&origin);
     if (by_ref || origin.n == 0)
         origin_set(&origin, ORIGIN_GROUP, ORIGIN_REFSPEC, text);
-    r = make_next(s, checksum, &origin, commit_text(s->arena, s->repo, checksum, "version"), &e);
+    r = make_next(s, checksum, &origin, &e);
     if (r < 0)
         return verb_failed(verb, &e);
     verb_findings(verb, &s->report);
