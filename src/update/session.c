@@ -77,11 +77,36 @@ const Deployment *session_newest(const Session *s)
     return staged;
 }
 
+/* The only one that there is; of several one has to be named. */
+static int only_stateroot(Session *s, const char **ret, Error *e)
+{
+    const char *found = NULL;
+    int fd = openat(sysroot_fd(s->sysroot), "ostree/deploy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d)
+        return error_errno(e, -errno, "%s/ostree/deploy", options.sysroot);
+    for (struct dirent *entry; (entry = readdir(d));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (found)
+            return error_set(e, EINVAL, "there are the stateroots \"%s\" and \"%s\": --stateroot says which",
+                             found, entry->d_name);
+        found = arena_strdup(s->arena, entry->d_name);
+    }
+    if (!found)
+        return error_set(e, ENOENT, "%s has no stateroot: `init` comes first", options.sysroot);
+    *ret = found;
+    return 0;
+}
+
 int session_deploy(Session *s, const DeploymentMake *m, bool stage, Error *e)
 {
     DeploymentMake how = *m;
     if (!how.stateroot)
         how.stateroot = options.stateroot;
+    int r = how.stateroot || session_newest(s) ? 0 : only_stateroot(s, &how.stateroot, e);
+    if (r < 0)
+        return r;
     return (stage ? deployment_stage : deployment_make)(s->sysroot, &s->tree, &how, &s->report, e);
 }
 

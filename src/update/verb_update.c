@@ -116,6 +116,13 @@ static Node *image_node(Arena *a, const char *image, const ContentDigest *digest
     return n;
 }
 
+static const char *commit_name(Session *s, const ImportResult *r)
+{
+    char *text = arena_alloc(s->arena, OSTREE_CHECKSUM_TEXT);
+    hex_encode(r->commit, OSTREE_CHECKSUM, text);
+    return text;
+}
+
 static int tell_fetched(Session *s, const char *image, const ImportResult *r, int changed)
 {
     char fetched[16], written[16];
@@ -129,7 +136,7 @@ static int tell_fetched(Session *s, const char *image, const ImportResult *r, in
         return changed || !opt.unchanged_77 ? EXIT_DONE : EXIT_UNCHANGED;
     }
     Node *n = image_node(s->arena, image, &r->manifest, changed > 0);
-    node_set_string(s->arena, n, "commit", r->commit);
+    node_set_string(s->arena, n, "commit", commit_name(s, r));
     node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)r->layers));
     node_set(s->arena, n, "layers-fetched", node_new_int(s->arena, (int64_t)r->fetched));
     node_set(s->arena, n, "bytes-fetched", node_new_int(s->arena, (int64_t)r->fetched_bytes));
@@ -206,7 +213,7 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     r = origin_set(&origin, ORIGIN_GROUP, ORIGIN_IMAGE, image_reference_text(s->arena, follow));
     if (r < 0)
         return error_errno(e, r, "the origin of the new deployment");
-    return make_next(s, ret->commit, &origin, e);
+    return make_next(s, commit_name(s, ret), &origin, e);
 }
 
 static int update_to(Session *s, const char *verb, const ImageReference *image, const ImageReference *follow)
