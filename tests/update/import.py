@@ -111,7 +111,7 @@ class Case(unittest.TestCase):
 BASE = [directory("./"), directory("usr/", 0o755), directory("usr/bin"), file("usr/bin/a", "a" * 5000, mode=0o755),
         file("usr/bin/suid", "s", mode=0o4755, uid=3, gid=4), symlink("usr/bin/sh", "a"), file("usr/empty"),
         directory("etc", 0o755), file("etc/passwd", "root\n"), directory("var", 0o755), directory("var/lib", 0o700, uid=7),
-        file("usr/capable", "c", xattrs={"user.one": "1", "user.two": "22"}), file("usr/large", b"x" * 9_000_000),
+        file("usr/capable", "c", xattrs={"user.one": "1"}), file("usr/large", b"x" * 9_000_000),
         hardlink("usr/bin/b", "usr/bin/a"), symlink("lib", "usr/lib"), directory("opt", 0o1777)]
 
 
@@ -123,6 +123,12 @@ class Plain(Case):
         self.assertEqual(self.list(result["commit"]), self.list(flat))
         self.assertEqual((result["layers"], result["kept"], result["fetched"]), (1, 0, 1))
         self.assertGreater(result["objects"], 10)
+
+    def test_attributes_in_order(self):
+        """ostree 2022.7 names a file by its attributes as they come, and then finds its own object damaged."""
+        entries = [file("usr/x", "c", xattrs={"user.b": "2", "user.a": "1", "security.capability": "\1\0\0\2" + 16 * "\0"})]
+        result = self.imported(Image(layer(*entries)))
+        self.assertIn("user.a", " ".join(self.list(result["commit"])["usr/x"]))
 
     def test_metadata(self):
         image = Image(layer(*BASE))
@@ -211,7 +217,7 @@ class Plain(Case):
         self.assertEqual(facts(Image(layer(*two), labels={"ostree.bootable": "true"})), ("", True, False))
 
     def test_platform(self):
-        self.refused(Image(layer(*BASE), architecture="arm64"), "arm64")
+        self.refused(Image(layer(*BASE), architecture="arm64"), "made for another machine")
 
     def test_check(self):
         image = Image(layer(*BASE), layer(file("usr/x")))
@@ -309,7 +315,7 @@ class Merging(Case):
         self.assertEqual(tree["usr"][0], "d00755")
 
     def test_names(self):
-        commit = self.merged(layer(file("/abs/olute", "1"), file("./dot/./ted//twice/", "2"), file("missing/parents/x", "3"),
+        commit = self.merged(layer(file("/abs/olute", "1"), file("./dot/./ted//twice", "2"), file("missing/parents/x", "3"),
                                    file("etcetera/x"), file("sysroot/x")))
         self.assertLessEqual({"abs/olute", "missing/parents/x", "etcetera/x", "sysroot/x"}, self.names(commit))
 
@@ -355,7 +361,7 @@ class Hostile(Case):
     def test_kinds(self):
         for entries in ([symlink("usr/l", "/"), file("usr/l/x")], [file("usr/f"), file("usr/f/x")],
                         [directory("usr/d"), symlink("usr/d", "x")], [symlink("usr/s", "x"), directory("usr/s")],
-                        [file("./")], [symlink("usr/empty", "")], [directory("usr/.wh.x")],
+                        [symlink(".", "x")], [symlink("usr/empty", "")], [directory("usr/.wh.x")],
                         [directory("usr/d"), hardlink("usr/h", "usr/d")]):
             with self.subTest(entries[-1][0].name):
                 self.layer_refused(*entries, said=["layer 2"])
@@ -439,7 +445,7 @@ class Interrupted(Case):
             if not how:
                 self.assertFalse((self.repo / "tmp/basalt-import").exists())
             if n % 3 == 0:
-                self.ostree("fsck", "--quiet", "--all") if False else self.ostree("fsck", "--quiet")
+                self.ostree("fsck", "--quiet")
             again = self.good(self.try_image(second))
             self.assertEqual((again["commit"], again["changed"]), (wanted["commit"], True))
             self.assertFalse((self.repo / "tmp/basalt-import").exists())
