@@ -1,5 +1,6 @@
 /* New objects wait in tmp/basalt-import, flat, under their final names with their kind. commit: sync the file
- * system, so that no name can come before its contents; rename each into its place; sync the directories. A
+ * system, so that no name can come before its contents; rename each into its place, commits last; sync the
+ * directories. A
  * power cut between two renames leaves whole objects that nothing refers to, and the rest aside, where the
  * next session finds and removes it. One writer at a time (repo_lock()). */
 #include "update/object_store.h"
@@ -357,7 +358,13 @@ void object_file_done(ObjectFile *f)
 
 /* ---- the end ---- */
 
-static int move_all(ObjectStore *s, bool touched[256], Error *e)
+static bool is_commit(const char *name)
+{
+    size_t n = strlen(name), k = strlen(suffixes[OBJECT_COMMIT]);
+    return n > k && strcmp(name + n - k, suffixes[OBJECT_COMMIT]) == 0;
+}
+
+static int move_all(ObjectStore *s, bool commits, bool touched[256], Error *e)
 {
     _cleanup_close_ int again = openat(s->aside, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
@@ -370,7 +377,7 @@ static int move_all(ObjectStore *s, bool touched[256], Error *e)
         char place[OBJECT_PLACE_SIZE], directory[16];
         uint8_t first;
         if (entry->d_name[0] == '.' || strlen(entry->d_name) >= OBJECT_NAME_SIZE ||
-            !hex_decode(entry->d_name, 2, &first))
+            !hex_decode(entry->d_name, 2, &first) || is_commit(entry->d_name) != commits)
             continue;
         object_place(entry->d_name, place);
         snprintf(directory, sizeof(directory), "objects/%.2s", entry->d_name);
@@ -400,17 +407,19 @@ static int sync_directories(ObjectStore *s, const bool touched[256], Error *e)
     return objects < 0 || dir_sync(objects) < 0 ? error_errno(e, -errno, "objects") : 0;
 }
 
+/* Commits when all that they are of has its place: ostree's fsck follows each that it finds. */
 int object_store_commit(ObjectStore *s, ObjectCounts *ret, Error *e)
 {
-    bool touched[256] = {false};
     int r = step(s, "the sync", e);
 
     if (r >= 0 && s->counts.objects > 0 && syncfs(s->aside) < 0)
         r = error_errno(e, -errno, "writing the repository");
-    if (r >= 0 && s->counts.objects > 0)
-        r = move_all(s, touched, e);
-    if (r >= 0)
-        r = sync_directories(s, touched, e);
+    for (int commits = 0; r >= 0 && s->counts.objects > 0 && commits < 2; commits++) {
+        bool touched[256] = {false};
+        r = move_all(s, commits, touched, e);
+        if (r >= 0)
+            r = sync_directories(s, touched, e);
+    }
     if (r < 0)
         return r;
     if (ret)
