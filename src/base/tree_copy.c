@@ -167,22 +167,22 @@ static int extent_copy(TreeCopier *c, int from, int to, off_t at, off_t end)
     return 0;
 }
 
+/* Its size is set where it ends in a hole: else it has it. */
 static int data_copy(TreeCopier *c, int from, int to, off_t size)
 {
     int r = 0;
-    if (ftruncate(to, size) < 0)
-        return -errno;
-    for (off_t at = 0; r >= 0 && at < size;) {
+    off_t end = 0;
+    for (off_t at = 0; r >= 0 && at < size; at = end) {
         off_t data = lseek(from, at, SEEK_DATA);
-        if (data < 0)
-            return errno == ENXIO ? 0 : -errno;
-        off_t hole = lseek(from, data, SEEK_HOLE);
+        if (data < 0 && errno == ENXIO)
+            break;
+        off_t hole = data < 0 ? data : lseek(from, data, SEEK_HOLE);
         if (hole < 0)
             return -errno;
         r = extent_copy(c, from, to, data, hole);
-        at = hole;
+        end = hole;
     }
-    return r;
+    return r >= 0 && end < size && ftruncate(to, size) < 0 ? -errno : r;
 }
 
 /* 1: the file system shares the extents of one file with the other. */

@@ -2,6 +2,7 @@
  *   checkout REPO COMMIT DIRECTORY [SUBPATH [copy]]     checkout-deployment REPO COMMIT DIRECTORY
  *   etc-changes DEFAULTS ETC     etc-plan DEFAULTS ETC NEW-DEFAULTS
  *   etc-merge DEFAULTS ETC NEW-DEFAULTS NEW-ETC
+ *   prune REPO [dry] [COMMIT...]
  * STOP=n in the environment: what writes fails before its step number n; STOP=-n: the process ends there. The
  * steps that were made are told on stderr. */
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include "base/file.h"
 #include "update/etc_merge.h"
 #include "update/repo.h"
+#include "update/repo_prune.h"
 #include "update/tree_checkout.h"
 
 static long steps;
@@ -114,6 +116,25 @@ static int run_etc(char **argv, int argc, Error *e)
     return argc > 3 ? etc_merge_apply(&m, etc, to, step, NULL, e) : 0;
 }
 
+static int run_prune(char **argv, int argc, Error *e)
+{
+    static uint8_t commits[16][OSTREE_CHECKSUM];
+    PruneOptions o = {.commits = commits, .step = step};
+    PruneCounts counts;
+    _cleanup_close_ int repo = repository(argv[0]);
+
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "dry") == 0)
+            o.dry_run = true;
+        else
+            memcpy(commits[o.n_commits++], checksum(argv[i]), OSTREE_CHECKSUM);
+    int r = repo_prune(repo, &o, &counts, e);
+    if (r >= 0)
+        printf("kept %llu removed %llu bytes %llu\n", (unsigned long long)counts.kept,
+               (unsigned long long)counts.removed, (unsigned long long)counts.bytes);
+    return r;
+}
+
 static const struct {
     const char *name;
     int (*run)(char **argv, int argc, Error *e);
@@ -121,7 +142,7 @@ static const struct {
 } verbs[] = {
     {"checkout", run_checkout, 3}, {"checkout-deployment", run_checkout_deployment, 3},
     {"etc-changes", run_etc, 2},   {"etc-plan", run_etc, 3},
-    {"etc-merge", run_etc, 4},
+    {"etc-merge", run_etc, 4},     {"prune", run_prune, 1},
 };
 
 int main(int argc, char **argv)
