@@ -8,9 +8,9 @@
  */
 typedef struct DeploymentTree {
     void *context;
-    /* The tree of a commit into an empty directory, sharing its files; or with `below` ("usr/etc") that
-     * directory of it, as copies. The directory itself gets its owner, mode and attributes. */
-    int (*checkout)(void *context, const char *checksum, const char *below, int to, Error *e);
+    /* The tree of a commit into an empty directory, which becomes its root, with an etc of its own: copies of
+     * usr/etc, which is all of /etc that a tree has. */
+    int (*checkout)(void *context, const char *checksum, int to, Error *e);
     /* What `from` (a deployment's directory) changed of its usr/etc is changed in etc of `to`; conflicts are
      * findings. NULL: nothing is merged. Doing it twice does no harm. */
     int (*merge_etc)(void *context, int from, int to, Report *r, Error *e);

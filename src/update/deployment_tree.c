@@ -1,7 +1,6 @@
 /* Order: look (names, merge deployment, space), clean up, then the directory under its final name, which
- * counts for nothing until an entry leads to it: checkout, /etc as copies of usr/etc, origin, checksum of the
- * kernel. A tree that carries /etc instead of usr/etc gets it moved; one with both is refused, as by
- * libostree. /var is the stateroot's and stays as it is. */
+ * counts for nothing until an entry leads to it: checkout, checksum of the kernel, origin. /var is the
+ * stateroot's and stays as it is. */
 #include "update/deployment_tree.h"
 
 #include <errno.h>
@@ -93,47 +92,6 @@ static int serial_find(Sysroot *s, const char *directory, const char *checksum, 
 
 /* ---- the tree ---- */
 
-/* 1: it is there, 2: and something is in it. */
-static int directory_state(int dir, const char *path)
-{
-    int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-    if (!d)
-        return errno == ENOENT ? 0 : -errno;
-    for (struct dirent *f; (f = readdir(d));)
-        if (strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0)
-            return 2;
-    return 1;
-}
-
-static int etc_make(Sysroot *s, const DeploymentTree *t, const char *checksum, int dir, Error *e)
-{
-    const char *below = "usr/etc";
-    int etc = directory_state(dir, "etc"), usr_etc = directory_state(dir, "usr/etc");
-    int r = etc < 0 ? etc : usr_etc < 0 ? usr_etc : 0;
-
-    if (r < 0)
-        return error_errno(e, r, "etc of the tree");
-    if (etc == 2 && usr_etc > 0)
-        return error_set(e, EINVAL, "the tree has both /etc and /usr/etc");
-    if (etc == 2) {
-        if (renameat(dir, "etc", dir, "usr/etc") < 0)
-            return error_errno(e, -errno, "etc of the tree");
-        below = "etc";
-    } else if (usr_etc == 0)
-        return 0;
-    else if (etc == 1 && unlinkat(dir, "etc", AT_REMOVEDIR) < 0)
-        return error_errno(e, -errno, "etc of the tree");
-    r = sysroot_step(s, "etc", e);
-    if (r < 0)
-        return r;
-    if (mkdirat(dir, "etc", 0755) < 0)
-        return error_errno(e, -errno, "etc");
-    _cleanup_close_ int to = openat(dir, "etc", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return to < 0 ? error_errno(e, -errno, "etc") : t->checkout(t->context, checksum, below, to, e);
-}
-
 static int origin_write(Sysroot *s, const Deployment *d, Error *e)
 {
     const char *path = arena_printf(s->arena, "%s.origin", d->path);
@@ -162,9 +120,7 @@ static int tree_fill(Sysroot *s, const DeploymentTree *t, Deployment *d, Error *
         return dir;
     r = sysroot_step(s, "the checkout", e);
     if (r >= 0)
-        r = t->checkout(t->context, d->checksum, NULL, dir, e);
-    if (r >= 0)
-        r = etc_make(s, t, d->checksum, dir, e);
+        r = t->checkout(t->context, d->checksum, dir, e);
     if (r >= 0)
         r = kernel_files_find(s->arena, dir, &kernel, e);
     if (r >= 0)

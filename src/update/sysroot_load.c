@@ -256,7 +256,9 @@ static Deployment *entry_follow(Sysroot *s, const BootEntry *b)
         PROBLEM(s, SEVERITY_ERROR, "boot entry %s: its kernel %s is not there", b->file, b->linux_image);
     if (b->initrd && !boot_has(s, b->initrd))
         PROBLEM(s, SEVERITY_ERROR, "boot entry %s: its initramfs %s is not there", b->file, b->initrd);
-    return (Deployment *)(void *)arena_memdup(s->arena, &d, sizeof(d));
+    Deployment *copy = ARENA_NEW(s->arena, Deployment);
+    *copy = d;
+    return copy;
 }
 
 static int by_version(const void *pa, const void *pb)
