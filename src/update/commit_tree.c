@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "update/etc_merge.h"
+#include "update/image_prune.h"
 #include "update/repo.h"
 #include "update/tree_checkout.h"
 
@@ -15,15 +16,11 @@ static int name_of(const char *checksum, uint8_t out[OSTREE_CHECKSUM], Error *e)
     return 0;
 }
 
-static int checkout(void *context, const char *checksum, const char *below, int to, Error *e)
+static int checkout(void *context, const char *checksum, int to, Error *e)
 {
-    const int repo = *(int *)context;
     uint8_t commit[OSTREE_CHECKSUM];
     int r = name_of(checksum, commit, e);
-    if (r < 0)
-        return r;
-    return below ? tree_checkout(repo, commit, to, &(CheckoutOptions){.subpath = below, .copy = true}, e)
-                 : tree_checkout(repo, commit, to, &(CheckoutOptions){0}, e);
+    return r < 0 ? r : tree_checkout_deployment(*(int *)context, commit, to, &(CheckoutOptions){0}, e);
 }
 
 static int open_below(int dirfd, const char *path, Error *e)
@@ -52,7 +49,13 @@ static int merge_etc(void *context _unused_, int from, int to, Report *r, Error 
     return etc_merge_apply(&plan, etc, to_etc, NULL, NULL, e);
 }
 
+static int prune(void *context, Error *e)
+{
+    PruneCounts counts;
+    return image_prune(*(int *)context, &counts, e);
+}
+
 DeploymentTree commit_tree_of(int *repo)
 {
-    return (DeploymentTree){.context = repo, .checkout = checkout, .merge_etc = merge_etc};
+    return (DeploymentTree){.context = repo, .checkout = checkout, .merge_etc = merge_etc, .prune = prune};
 }

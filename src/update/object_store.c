@@ -360,8 +360,8 @@ void object_file_done(ObjectFile *f)
 
 static bool is_commit(const char *name)
 {
-    size_t n = strlen(name), k = strlen(suffixes[OBJECT_COMMIT]);
-    return n > k && strcmp(name + n - k, suffixes[OBJECT_COMMIT]) == 0;
+    const char *dot = strrchr(name, '.');
+    return dot && strcmp(dot, ".commit") == 0;
 }
 
 static int move_all(ObjectStore *s, bool commits, bool touched[256], Error *e)
