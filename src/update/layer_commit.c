@@ -199,13 +199,11 @@ static int links_resolve(Merge *m, const Node *record, Error *e)
         const char *target = n->kind == NODE_OBJECT && n->n == 1 ? node_string(n->first) : NULL;
         if (!target)
             return error_set(e, EBADMSG, "the record of a layer of the repository is damaged");
-        FileTreeNode at = file_tree_find(m->into, target);
-        if (file_tree_kind(m->into, at) != FILE_TREE_FILE)
-            return error_set(e, EBADMSG, "'%.300s' is a link to '%.300s', which is no file of a lower layer",
-                             n->first->key, target);
         Link *link = &m->links[m->n_links++];
         link->path = n->first->key;
-        memcpy(link->checksum, file_tree_checksum(m->into, at), OSTREE_CHECKSUM);
+        if (!target_find(m, target, link->checksum))
+            return error_set(e, EBADMSG, "'%.300s' is a link to '%.300s', which is no file of a lower layer",
+                             link->path, target);
     }
     return 0;
 }

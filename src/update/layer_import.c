@@ -158,18 +158,6 @@ static int add_symlink(LayerImport *l, const char *target, Error *e)
     return r < 0 ? r : named(l, file_tree_add_file(tree_of(l), l->path.data, checksum), e);
 }
 
-/* An object of the repository that the image's base brought: objects/XX/REST.file. */
-static bool repository_object(const char *path, uint8_t ret[OSTREE_CHECKSUM])
-{
-    static const char objects[] = "sysroot/ostree/repo/objects/";
-    const char *p = path + sizeof(objects) - 1;
-
-    return strncmp(path, objects, sizeof(objects) - 1) == 0 &&
-           strlen(p) == OSTREE_CHECKSUM_TEXT - 1 + strlen("/.file") && p[2] == '/' &&
-           strcmp(p + OSTREE_CHECKSUM_TEXT, ".file") == 0 && hex_decode(p, 2, ret) &&
-           hex_decode(p + 3, OSTREE_CHECKSUM_TEXT - 3, ret + 1);
-}
-
 static int add_hard_link(LayerImport *l, const TarEntry *entry, Error *e)
 {
     uint8_t checksum[OSTREE_CHECKSUM];
@@ -192,9 +180,6 @@ static int add_hard_link(LayerImport *l, const TarEntry *entry, Error *e)
     case FILE_TREE_NOTHING:
         break;
     }
-    if (kind == LAYER_PATH_REPOSITORY && repository_object(l->link.data, checksum) &&
-        object_store_has(l->store, OBJECT_FILE, checksum))
-        return named(l, file_tree_add_file(tree_of(l), l->path.data, checksum), e);
     return named(l, file_tree_add_link(tree_of(l), l->path.data, l->link.data), e);
 }
 
