@@ -186,8 +186,17 @@ static int tree_fault(const Merge *m, int r, Error *e)
     return error_errno(e, r, "merging '/%.300s' of a layer", m->path.len ? m->path.data : "");
 }
 
-/* A target may be a link itself, of this layer: those come in any order, so the record has only final ones.
- */
+/* A name of the merged tree, or that of an object, in a layer over an encapsulated commit. */
+static bool target_find(const Merge *m, const char *target, uint8_t ret[OSTREE_CHECKSUM])
+{
+    FileTreeNode at = file_tree_find(m->into, target);
+
+    if (file_tree_kind(m->into, at) != FILE_TREE_FILE)
+        return layer_path_object(target, ret) && object_store_has(m->store, OBJECT_FILE, ret);
+    memcpy(ret, file_tree_checksum(m->into, at), OSTREE_CHECKSUM);
+    return true;
+}
+
 static int links_resolve(Merge *m, const Node *record, Error *e)
 {
     const Node *list = node_get(record, "links");
