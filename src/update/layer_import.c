@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/utf8.h"
+#include "update/commit_read.h"
 #include "update/layer_objects.h"
 
 enum { XATTRS_MAX = 256 };
@@ -15,6 +16,7 @@ struct LayerImport {
     ObjectStore *store;
     LayerObjects *objects; /* of the other kind of layers; NULL: of files */
     FileTree *tree, *repository;
+    const uint8_t *expected; /* a dirtree's checksum; NULL: none */
     LayerDropped dropped;
 
     Buf path, link; /* of the present entry */
@@ -54,6 +56,11 @@ void layer_import_free(LayerImport *l)
     buf_done(&l->link);
     buf_done(&l->xattr_text);
     free(l);
+}
+
+void layer_import_expect(LayerImport *l, const uint8_t *tree)
+{
+    l->expected = tree;
 }
 
 static int refuse(const LayerImport *l, const char *why, Error *e)
@@ -183,6 +190,18 @@ static int add_hard_link(LayerImport *l, const TarEntry *entry, Error *e)
     return named(l, file_tree_add_link(tree_of(l), l->path.data, l->link.data), e);
 }
 
+/* That the earlier one cannot be found is no reason to fail. */
+static int add_file(LayerImport *l, uint64_t size, Error *e)
+{
+    uint8_t checksum[OSTREE_CHECKSUM];
+    int r = object_file_begin(&l->file, l->store, &l->meta, e);
+
+    if (r >= 0 && size > OBJECT_IN_MEMORY && l->expected &&
+        commit_find_file(l->store, l->expected, l->path.data, checksum, NULL) > 0)
+        object_file_expect(&l->file, checksum);
+    return r;
+}
+
 static uint64_t *count_of(LayerImport *l, const TarEntry *entry)
 {
     switch (l->kind) {
@@ -209,7 +228,7 @@ static int entry_take(LayerImport *l, const TarEntry *entry, Error *e)
     case TAR_SYMLINK:
         return add_symlink(l, entry->link, e);
     default:
-        return object_file_begin(&l->file, l->store, &l->meta, e);
+        return add_file(l, entry->size, e);
     }
 }
 
