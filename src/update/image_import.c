@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "update/commit_read.h"
 #include "update/import_plan.h"
 #include "update/ostree_ref.h"
 
@@ -16,34 +17,12 @@
 #define KEY_INDEX    "basalt.index-digest" /* of the index that led to the manifest */
 #define KEY_CREATED  "org.opencontainers.image.created"
 
-enum { COMMIT_MAX = 20 << 20 };
-
 char *image_import_ref(Arena *a, const ImageReference *reference)
 {
     return ostree_ref_escape(a, OSTREE_REF_IMAGE, image_reference_plain(a, reference));
 }
 
 /* ---- what a commit says of itself ---- */
-
-static const char *metadata_get(const OstreeCommit *c, const char *key)
-{
-    for (const char *const *m = c->metadata; *m; m += 2)
-        if (strcmp(m[0], key) == 0)
-            return m[1];
-    return NULL;
-}
-
-static int commit_read(const ObjectStore *s, const uint8_t checksum[OSTREE_CHECKSUM], Arena *a,
-                       OstreeCommit *ret, Error *e)
-{
-    _cleanup_buf_ Buf text = BUF_INIT;
-    int r = object_store_read(s, OBJECT_COMMIT, checksum, COMMIT_MAX, &text, e);
-
-    if (r < 0)
-        return r;
-    r = ostree_commit_decode(a, text.data, text.len, ret);
-    return r < 0 ? error_errno(e, r, "a commit of the repository") : 0;
-}
 
 /* ostree-ext stores its own rendering of the config, which has not the digest that the manifest names: the
  * manifest is made to name what is there. */
@@ -68,9 +47,9 @@ int image_import_record(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKS
 
     if (r < 0)
         return r;
-    const char *digest = metadata_get(&c, KEY_DIGEST), *index = metadata_get(&c, KEY_INDEX);
-    const char *manifest = metadata_get(&c, KEY_MANIFEST);
-    record.config_text = metadata_get(&c, KEY_CONFIG);
+    const char *digest = commit_metadata(&c, KEY_DIGEST), *index = commit_metadata(&c, KEY_INDEX);
+    const char *manifest = commit_metadata(&c, KEY_MANIFEST);
+    record.config_text = commit_metadata(&c, KEY_CONFIG);
     if (!digest || !manifest || !record.config_text)
         return error_set(e, ENOENT, "the commit is not that of an image");
     index = index ? index : digest;
@@ -93,26 +72,6 @@ int image_import_record(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKS
 
 /* ---- is it an operating system? ---- */
 
-static int tree_read(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], Arena *a, OstreeTree *ret,
-                     Error *e)
-{
-    _cleanup_buf_ Buf text = BUF_INIT;
-    int r = object_store_read(s, OBJECT_TREE, tree, LAYER_METADATA_MAX, &text, e);
-
-    if (r < 0)
-        return r;
-    r = ostree_tree_decode(a, text.data, text.len, ret);
-    return r < 0 ? error_errno(e, r, "a directory of the repository") : 0;
-}
-
-static const OstreeDirectoryRow *directory_in(const OstreeTree *t, const char *name)
-{
-    for (size_t i = 0; i < t->n_directories; i++)
-        if (strcmp(t->directories[i].name, name) == 0)
-            return &t->directories[i];
-    return NULL;
-}
-
 /* The directory of usr/lib/modules that has a vmlinuz, when it is the only one. */
 static int kernel_find(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKSUM],
                        char ret[IMPORT_KERNEL_MAX], Error *e)
@@ -126,16 +85,16 @@ static int kernel_find(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKSU
     ret[0] = '\0';
     int r = commit_read(s, commit, a, &c, e);
     if (r >= 0)
-        r = tree_read(s, c.tree, a, &t, e);
+        r = commit_read_tree(s, c.tree, a, &t, e);
     for (size_t i = 0; r >= 0 && i < ELEMENTS(path); i++) {
-        const OstreeDirectoryRow *row = directory_in(&t, path[i]);
+        const OstreeDirectoryRow *row = commit_directory_in(&t, path[i], strlen(path[i]));
         if (!row)
             return 0;
-        r = tree_read(s, row->tree, a, &t, e);
+        r = commit_read_tree(s, row->tree, a, &t, e);
     }
     modules = t;
     for (size_t i = 0; r >= 0 && i < modules.n_directories; i++) {
-        if ((r = tree_read(s, modules.directories[i].tree, a, &t, e)) < 0)
+        if ((r = commit_read_tree(s, modules.directories[i].tree, a, &t, e)) < 0)
             break;
         for (size_t k = 0; k < t.n_files; k++)
             if (strcmp(t.files[k].name, "vmlinuz") == 0 && kernels++ == 0)
@@ -310,6 +269,28 @@ static int refs_write(const ImportOptions *o, const ImportPlan *p, const ObjectS
     return r < 0 ? r : ostree_ref_write(repo, image, result->commit, e);
 }
 
+/* What the name stood for until now, or any other image that is here. */
+static void like_find(const ImportOptions *o, const ObjectStore *s, const char *ref, Arena *a,
+                      ImportPlan *plan)
+{
+    const int repo = object_store_directory(s);
+    uint8_t commit[OSTREE_CHECKSUM];
+    OstreeRef *refs;
+    OstreeCommit c;
+    size_t n;
+
+    if (o->like)
+        memcpy(commit, o->like, OSTREE_CHECKSUM);
+    else if (ostree_ref_read(repo, ref, commit, NULL) < 0) {
+        if (ostree_ref_list(repo, OSTREE_REF_IMAGE, a, &refs, &n, NULL) < 0 || n == 0)
+            return;
+        memcpy(commit, refs[0].checksum, OSTREE_CHECKSUM);
+    }
+    plan->has_like = commit_read(s, commit, a, &c, NULL) >= 0;
+    if (plan->has_like)
+        memcpy(plan->like, c.tree, OSTREE_CHECKSUM);
+}
+
 static int import_new(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
                       const char *ref, ImportResult *ret, Error *e)
 {
@@ -324,6 +305,7 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
         return r;
     ret->manifest = plan.manifest.digest;
     ret->layers = plan.n_layers;
+    like_find(o, s, ref, a, &plan);
     r = import_fetch(o, reference, s, &plan, ret, e);
     if (r >= 0)
         r = commit_put(&plan, s, ret, e);

@@ -29,7 +29,8 @@ typedef struct ImportOptions {
     const RegistryOptions *registry; /* its cancelled() is not used; NULL: no registry is asked */
     const Platform *platform;        /* NULL: this machine's */
     unsigned jobs;                   /* layers at once; 0: IMPORT_JOBS */
-    uint64_t layer_max;              /* what a layer may unpack to; 0: layer_unpack.h */
+    const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
+    uint64_t layer_max;  /* what a layer may unpack to; 0: layer_unpack.h */
     void (*progress)(void *context, const ImportProgress *p); /* of any thread, one at a time; NULL allowed */
     bool (*cancelled)(void *context);                         /* of any thread; NULL allowed. -ECANCELED */
     void *context;

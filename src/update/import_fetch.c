@@ -111,6 +111,7 @@ static int fetch_layer(Pool *p, ImageSource *source, ImportLayer *l, Error *e)
     int r = layer_unpack_new(&o, &layer_import_sink, import, &unpack, e);
     if (r < 0)
         return r;
+    layer_import_expect(import, p->plan->has_like ? p->plan->like : NULL);
     Fetch f = {.pool = p, .layer = l, .unpack = unpack};
     tell(p, l, IMPORT_FETCHING, 0, 0);
     r = image_source_blob(source, l->blob, &(BlobSink){.take = take, .context = &f}, e);

@@ -18,6 +18,8 @@ typedef struct ImportPlan {
     const char *config_text;
     ImportLayer *layers;
     size_t n_layers, missing; /* missing: to be fetched */
+    bool has_like;
+    uint8_t like[OSTREE_CHECKSUM]; /* a directory whose files probably come again */
     uint64_t missing_bytes;
 } ImportPlan;
 

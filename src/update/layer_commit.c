@@ -6,10 +6,11 @@
 
 #include "base/map.h"
 #include "format/json.h"
+#include "update/commit_read.h"
 
 #define RECORD_KEY "basalt.layer"
 
-enum { COMMIT_MAX = 2 * LAYER_METADATA_MAX, DEPTH_MAX = 2100 /* of directories: half a path's bytes */ };
+enum { DEPTH_MAX = 2100 /* of directories: half a path's bytes */ };
 
 /* ---- writing ---- */
 
@@ -112,36 +113,23 @@ int layer_commit_objects(const uint8_t (*objects)[OSTREE_CHECKSUM], size_t n, co
 
 /* ---- reading ---- */
 
-static int commit_read(const ObjectStore *s, const uint8_t checksum[OSTREE_CHECKSUM], Arena *a,
-                       OstreeCommit *ret, Error *e)
-{
-    _cleanup_buf_ Buf text = BUF_INIT;
-    int r = object_store_read(s, OBJECT_COMMIT, checksum, COMMIT_MAX, &text, e);
-
-    if (r < 0)
-        return r;
-    r = ostree_commit_decode(a, text.data, text.len, ret);
-    return r < 0 ? error_errno(e, r, "a commit of the repository") : 0;
-}
-
 /* *ret stays NULL where there is no record. */
 static int record_read(const OstreeCommit *c, Arena *a, const Node **ret, Error *e)
 {
     static const JsonLimits limits = {.duplicate_keys = SEVERITY_ERROR, .depth = 4, .values = 1 << 20};
     _cleanup_report_ Report report = REPORT_INIT(a);
+    const char *text = commit_metadata(c, RECORD_KEY);
+    Node *root = NULL;
 
     *ret = NULL;
-    for (const char *const *m = c->metadata; *m; m += 2) {
-        Node *root = NULL;
-        if (strcmp(m[0], RECORD_KEY) != 0)
-            continue;
-        Source *source = ARENA_NEW(a, Source);
-        *source = (Source){.name = RECORD_KEY, .text = m[1], .len = strlen(m[1])};
-        if (source->len > LAYER_RECORD_MAX || json_read_within(a, source, &limits, &root, &report) < 0 ||
-            root->kind != NODE_OBJECT)
-            return error_set(e, EBADMSG, "the record of a layer of the repository is damaged");
-        *ret = root;
-    }
+    if (!text)
+        return 0;
+    Source *source = ARENA_NEW(a, Source);
+    *source = (Source){.name = RECORD_KEY, .text = text, .len = strlen(text)};
+    if (source->len > LAYER_RECORD_MAX || json_read_within(a, source, &limits, &root, &report) < 0 ||
+        root->kind != NODE_OBJECT)
+        return error_set(e, EBADMSG, "the record of a layer of the repository is damaged");
+    *ret = root;
     return 0;
 }
 
@@ -186,8 +174,17 @@ static int tree_fault(const Merge *m, int r, Error *e)
     return error_errno(e, r, "merging '/%.300s' of a layer", m->path.len ? m->path.data : "");
 }
 
-/* A target may be a link itself, of this layer: those come in any order, so the record has only final ones.
- */
+/* A name of the merged tree, or that of an object, in a layer over an encapsulated commit. */
+static bool target_find(const Merge *m, const char *target, uint8_t ret[OSTREE_CHECKSUM])
+{
+    FileTreeNode at = file_tree_find(m->into, target);
+
+    if (file_tree_kind(m->into, at) != FILE_TREE_FILE)
+        return layer_path_object(target, ret) && object_store_has(m->store, OBJECT_FILE, ret);
+    memcpy(ret, file_tree_checksum(m->into, at), OSTREE_CHECKSUM);
+    return true;
+}
+
 static int links_resolve(Merge *m, const Node *record, Error *e)
 {
     const Node *list = node_get(record, "links");
@@ -199,13 +196,11 @@ static int links_resolve(Merge *m, const Node *record, Error *e)
         const char *target = n->kind == NODE_OBJECT && n->n == 1 ? node_string(n->first) : NULL;
         if (!target)
             return error_set(e, EBADMSG, "the record of a layer of the repository is damaged");
-        FileTreeNode at = file_tree_find(m->into, target);
-        if (file_tree_kind(m->into, at) != FILE_TREE_FILE)
-            return error_set(e, EBADMSG, "'%.300s' is a link to '%.300s', which is no file of a lower layer",
-                             n->first->key, target);
         Link *link = &m->links[m->n_links++];
         link->path = n->first->key;
-        memcpy(link->checksum, file_tree_checksum(m->into, at), OSTREE_CHECKSUM);
+        if (!target_find(m, target, link->checksum))
+            return error_set(e, EBADMSG, "'%.300s' is a link to '%.300s', which is no file of a lower layer",
+                             link->path, target);
     }
     return 0;
 }
@@ -278,18 +273,14 @@ static int child_merge(Merge *m, FileTreeNode at, const OstreeDirectoryRow *row,
 
 static int directory_merge(Merge *m, FileTreeNode at, const uint8_t tree[OSTREE_CHECKSUM], Error *e)
 {
-    _cleanup_buf_ Buf text = BUF_INIT;
+    _cleanup_arena_ Arena *a = arena_new();
     OstreeTree t;
 
     if (m->depth == DEPTH_MAX)
         return tree_fault(m, -ELOOP, e);
-    int r = object_store_read(m->store, OBJECT_TREE, tree, LAYER_METADATA_MAX, &text, e);
+    int r = commit_read_tree(m->store, tree, a, &t, e);
     if (r < 0)
         return r;
-    _cleanup_arena_ Arena *a = arena_new();
-    if ((r = ostree_tree_decode(a, text.data, text.len, &t)) < 0)
-        return tree_fault(m, r, e);
-    buf_done(&text);
     if (!m->plain)
         whiteouts_apply(m, at, &t);
     r = files_merge(m, at, &t, e);

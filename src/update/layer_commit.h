@@ -14,10 +14,7 @@
 #include "update/file_tree.h"
 #include "update/layer_path.h"
 
-enum {
-    LAYER_RECORD_MAX = 8 << 20,    /* of basalt.layer */
-    LAYER_METADATA_MAX = 10 << 20, /* of a dirtree or dirmeta; a commit may be twice that */
-};
+enum { LAYER_RECORD_MAX = 8 << 20 /* of basalt.layer */ };
 
 typedef enum LayerKind {
     LAYER_FILES,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/utf8.h"
+#include "update/commit_read.h"
 #include "update/layer_objects.h"
 
 enum { XATTRS_MAX = 256 };
@@ -15,6 +16,7 @@ struct LayerImport {
     ObjectStore *store;
     LayerObjects *objects; /* of the other kind of layers; NULL: of files */
     FileTree *tree, *repository;
+    const uint8_t *expected; /* a dirtree's checksum; NULL: none */
     LayerDropped dropped;
 
     Buf path, link; /* of the present entry */
@@ -54,6 +56,11 @@ void layer_import_free(LayerImport *l)
     buf_done(&l->link);
     buf_done(&l->xattr_text);
     free(l);
+}
+
+void layer_import_expect(LayerImport *l, const uint8_t *tree)
+{
+    l->expected = tree;
 }
 
 static int refuse(const LayerImport *l, const char *why, Error *e)
@@ -158,18 +165,6 @@ static int add_symlink(LayerImport *l, const char *target, Error *e)
     return r < 0 ? r : named(l, file_tree_add_file(tree_of(l), l->path.data, checksum), e);
 }
 
-/* An object of the repository that the image's base brought: objects/XX/REST.file. */
-static bool repository_object(const char *path, uint8_t ret[OSTREE_CHECKSUM])
-{
-    static const char objects[] = "sysroot/ostree/repo/objects/";
-    const char *p = path + sizeof(objects) - 1;
-
-    return strncmp(path, objects, sizeof(objects) - 1) == 0 &&
-           strlen(p) == OSTREE_CHECKSUM_TEXT - 1 + strlen("/.file") && p[2] == '/' &&
-           strcmp(p + OSTREE_CHECKSUM_TEXT, ".file") == 0 && hex_decode(p, 2, ret) &&
-           hex_decode(p + 3, OSTREE_CHECKSUM_TEXT - 3, ret + 1);
-}
-
 static int add_hard_link(LayerImport *l, const TarEntry *entry, Error *e)
 {
     uint8_t checksum[OSTREE_CHECKSUM];
@@ -192,10 +187,19 @@ static int add_hard_link(LayerImport *l, const TarEntry *entry, Error *e)
     case FILE_TREE_NOTHING:
         break;
     }
-    if (kind == LAYER_PATH_REPOSITORY && repository_object(l->link.data, checksum) &&
-        object_store_has(l->store, OBJECT_FILE, checksum))
-        return named(l, file_tree_add_file(tree_of(l), l->path.data, checksum), e);
     return named(l, file_tree_add_link(tree_of(l), l->path.data, l->link.data), e);
+}
+
+/* That the earlier one cannot be found is no reason to fail. */
+static int add_file(LayerImport *l, uint64_t size, Error *e)
+{
+    uint8_t checksum[OSTREE_CHECKSUM];
+    int r = object_file_begin(&l->file, l->store, &l->meta, e);
+
+    if (r >= 0 && size > OBJECT_IN_MEMORY && l->expected &&
+        commit_find_file(l->store, l->expected, l->path.data, checksum, NULL) > 0)
+        object_file_expect(&l->file, checksum);
+    return r;
 }
 
 static uint64_t *count_of(LayerImport *l, const TarEntry *entry)
@@ -224,7 +228,7 @@ static int entry_take(LayerImport *l, const TarEntry *entry, Error *e)
     case TAR_SYMLINK:
         return add_symlink(l, entry->link, e);
     default:
-        return object_file_begin(&l->file, l->store, &l->meta, e);
+        return add_file(l, entry->size, e);
     }
 }
 

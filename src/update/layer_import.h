@@ -26,6 +26,8 @@ typedef struct LayerImport LayerImport;
 LayerImport *layer_import_new(ObjectStore *store, LayerKind kind);
 void layer_import_free(LayerImport *l);
 DEFINE_CLEANUP(LayerImport *, layer_import_free);
+/* A directory whose large files probably come again: an earlier image's. NULL: none. */
+void layer_import_expect(LayerImport *l, const uint8_t *tree);
 extern const TarSink layer_import_sink; /* with a LayerImport as its context */
 
 /* After the last event: the commit of the layer, of LAYER_COMMIT the one that it has. */

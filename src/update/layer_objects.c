@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "format/utf8.h"
+#include "update/commit_read.h"
 
 #define OBJECTS "sysroot/ostree/repo/objects/"
 
@@ -234,7 +235,7 @@ static int file_begin(LayerObjects *l, const TarEntry *entry, Error *e)
 static int entry_begin(LayerObjects *l, const TarEntry *entry, Error *e)
 {
     const size_t max = l->part == PART_XATTRS || l->part == PART_XATTRS_LINK ? (size_t)LAYER_XATTRS_MAX
-                                                                             : (size_t)LAYER_METADATA_MAX;
+                                                                             : (size_t)COMMIT_METADATA_MAX;
 
     if (l->part == PART_FILE && (entry->type == TAR_FILE || entry->type == TAR_SYMLINK))
         return file_begin(l, entry, e);

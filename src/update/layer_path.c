@@ -97,3 +97,14 @@ int layer_path_read(const char *name, Buf *ret, Error *e)
         kind = LAYER_PATH_REPOSITORY;
     return kind;
 }
+
+bool layer_path_object(const char *path, uint8_t ret[OSTREE_CHECKSUM])
+{
+    static const char objects[] = REPOSITORY "objects/";
+    const char *p = path + sizeof(objects) - 1;
+
+    return strncmp(path, objects, sizeof(objects) - 1) == 0 &&
+           strlen(p) == OSTREE_CHECKSUM_TEXT + strlen(".file") && p[2] == '/' &&
+           strcmp(p + OSTREE_CHECKSUM_TEXT, ".file") == 0 && hex_decode(p, 2, ret) &&
+           hex_decode(p + 3, OSTREE_CHECKSUM_TEXT - 3, ret + 1);
+}

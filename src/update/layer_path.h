@@ -6,6 +6,7 @@
  * a tree of objects, and whiteouts of nothing. */
 #include "base/buf.h"
 #include "base/error.h"
+#include "update/ostree_object.h"
 
 #define WHITEOUT_PREFIX ".wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
@@ -21,3 +22,5 @@ typedef enum LayerPath {
 
 /* What becomes of it (LayerPath), or -EBADMSG; *ret is "" for the root. */
 int layer_path_read(const char *name, Buf *ret, Error *e);
+/* Of such a path the file object that it is: sysroot/ostree/repo/objects/XX/REST.file. */
+bool layer_path_object(const char *path, uint8_t ret[OSTREE_CHECKSUM]);

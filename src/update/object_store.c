@@ -262,13 +262,36 @@ int object_file_begin(ObjectFile *f, ObjectStore *s, const OstreeMeta *meta, Err
     f->buffer = BUF_INIT;
     object_file_done(f);
     kept.len = 0;
-    *f = (ObjectFile){.store = s, .meta = meta, .buffer = kept, .fd = -EBADF};
+    *f = (ObjectFile){.store = s, .meta = meta, .buffer = kept, .fd = -EBADF, .twin = -EBADF};
     int r = digest_new(DIGEST_SHA256, &f->digest, e);
     if (r < 0)
         return r;
     ostree_file_header(meta, NULL, &head);
     digest_update(f->digest, head.data, head.len);
     return 0;
+}
+
+void object_file_expect(ObjectFile *f, const uint8_t checksum[OSTREE_CHECKSUM])
+{
+    char name[NAME_SIZE], place[NAME_SIZE + 16];
+
+    object_name(OBJECT_FILE, checksum, name);
+    object_place(name, place);
+    closep(&f->twin);
+    f->twin = openat(f->store->repo, place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+static bool twin_has(ObjectFile *f, const char *data, size_t n)
+{
+    char piece[16 << 10];
+
+    for (size_t at = 0; at < n;) {
+        size_t take = n - at < sizeof(piece) ? n - at : sizeof(piece);
+        if (file_read_part(f->twin, piece, take, f->size + at) < 0 || memcmp(piece, data + at, take) != 0)
+            return false;
+        at += take;
+    }
+    return true;
 }
 
 static int spool_open(ObjectFile *f, Error *e)
@@ -285,12 +308,40 @@ static int spool_open(ObjectFile *f, Error *e)
     return r < 0 ? error_errno(e, r, "writing to the repository") : 0;
 }
 
+/* What it had in common with the other so far is written after all. */
+static int twin_part(ObjectFile *f, Error *e)
+{
+    _cleanup_close_ int twin = TAKE_FD(f->twin);
+    uint64_t left = f->size;
+    int r = spool_open(f, e);
+
+    while (r >= 0 && left > 0) {
+        char piece[16 << 10];
+        size_t take = left < sizeof(piece) ? (size_t)left : sizeof(piece);
+        r = file_read_part(twin, piece, take, f->size - left);
+        if (r >= 0)
+            r = file_write_fd(f->fd, piece, take);
+        left -= take;
+        if (r < 0)
+            (void)error_errno(e, r, "writing to the repository");
+    }
+    return r;
+}
+
 int object_file_add(ObjectFile *f, const void *data, size_t n, Error *e)
 {
     int r = 0;
 
     digest_update(f->digest, data, n);
+    if (f->twin >= 0 && twin_has(f, data, n)) {
+        f->size += n;
+        return 0;
+    }
+    if (f->twin >= 0)
+        r = twin_part(f, e);
     f->size += n;
+    if (r < 0)
+        return r;
     if (f->fd < 0 && f->size <= OBJECT_IN_MEMORY) {
         buf_add(&f->buffer, data, n);
         return 0;
@@ -339,12 +390,15 @@ int object_file_end(ObjectFile *f, uint8_t ret[OSTREE_CHECKSUM], Error *e)
     memcpy(ret, out, OSTREE_CHECKSUM);
     object_name(OBJECT_FILE, ret, name);
     if (!has_name(f->store, name)) {
-        r = step(f->store, "an object", e);
+        r = f->twin >= 0 ? twin_part(f, e) : 0;
+        if (r >= 0)
+            r = step(f->store, "an object", e);
         if (r >= 0)
             r = counted(f->store, file_finish(f, name), f->size, name, e);
     }
     closep(&f->fd);
-    f->fd = -EBADF;
+    closep(&f->twin);
+    f->fd = f->twin = -EBADF;
     return r;
 }
 
@@ -352,6 +406,7 @@ void object_file_done(ObjectFile *f)
 {
     digest_free(f->digest);
     closep(&f->fd);
+    closep(&f->twin);
     buf_done(&f->buffer);
     *f = OBJECT_FILE_INIT;
 }

@@ -41,18 +41,23 @@ int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *ta
                              uint8_t ret[OSTREE_CHECKSUM], Error *e);
 
 /* A regular file by pieces. Up to OBJECT_IN_MEMORY its bytes wait in memory until the name is known; a larger
- * one goes to a file without a name meanwhile. `meta` and its attributes must live until the end. */
-enum { OBJECT_IN_MEMORY = 8 << 20 };
+ * one goes to a file without a name meanwhile, unless its bytes are, so far, those of a file that is there
+ * already (object_file_expect()). `meta` and its attributes must live until the end. */
+enum { OBJECT_IN_MEMORY = 2 << 20 };
 typedef struct ObjectFile {
     ObjectStore *store;
     const OstreeMeta *meta;
     Digest *digest;
     Buf buffer; /* kept from file to file */
     uint64_t size;
-    int fd; /* of the file without a name, or -EBADF */
+    int fd;   /* of the file without a name, or -EBADF */
+    int twin; /* of the one that it has been the same as so far, or -EBADF */
 } ObjectFile;
-#define OBJECT_FILE_INIT ((ObjectFile){.fd = -EBADF})
+#define OBJECT_FILE_INIT ((ObjectFile){.fd = -EBADF, .twin = -EBADF})
 int object_file_begin(ObjectFile *f, ObjectStore *s, const OstreeMeta *meta, Error *e);
+/* Before the first byte, for a large file: it is probably this object's again. Nothing is lost when it is
+ * not. */
+void object_file_expect(ObjectFile *f, const uint8_t checksum[OSTREE_CHECKSUM]);
 int object_file_add(ObjectFile *f, const void *data, size_t n, Error *e);
 int object_file_end(ObjectFile *f, uint8_t ret[OSTREE_CHECKSUM], Error *e); /* as object_store_put() */
 void object_file_done(ObjectFile *f);

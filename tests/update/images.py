@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -115,6 +116,82 @@ def layout_write(path: pathlib.Path, image, ref="1", index=False):
     kept.append({"mediaType": media_type, "digest": sha256(top), "size": len(top),
                  "annotations": {"org.opencontainers.image.ref.name": ref}})
     (path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": kept}))
+
+
+# ---- what ostree-ext encapsulates ----
+
+OBJECTS = "sysroot/ostree/repo/objects/"
+
+
+def variant_xattrs(xattrs):
+    """a(ayay) of GVariant: elements, then where each ends; in an element where the name ends."""
+    def offsets(body, ends):
+        width = next(w for w in (1, 2, 4, 8) if body + len(ends) * w < 1 << 8 * w)
+        return b"".join(e.to_bytes(width, "little") for e in ends)
+
+    out, ends = b"", []
+    for name, value in sorted(xattrs.items()):
+        element = name.encode() + b"\0" + value
+        out += element + offsets(len(element), [len(name) + 1])
+        ends.append(len(out))
+    return out + (offsets(len(out), ends) if ends else b"")
+
+
+class Encapsulated:
+    """The objects of a commit as entries of layers."""
+
+    def __init__(self, repo: pathlib.Path, commit):
+        self.repo, self.commit, self.metadata, self.files, self.links = repo, commit, [], {}, []
+        self.add("commit", commit)
+        for line in run("ostree", f"--repo={repo}", "ls", "-R", "-C", commit).decode().splitlines():
+            left, name = line.split(" /", 1)
+            sums = left.split()[4:]
+            if left[0] == "d":
+                self.add("dirtree", sums[0])
+                self.add("dirmeta", sums[1])
+            else:
+                self.files[sums[0]] = self.file(sums[0])
+                self.links.append(hardlink(name.split(" -> ")[0].replace("usr/etc/", "etc/"), self.path("file", sums[0])))
+
+    def path(self, kind, checksum):
+        return f"{OBJECTS}{checksum[:2]}/{checksum[2:]}.{kind}"
+
+    def on_disk(self, kind, checksum):
+        return self.repo / "objects" / checksum[:2] / f"{checksum[2:]}.{kind}"
+
+    def add(self, kind, checksum):
+        one = file(self.path(kind, checksum), self.on_disk(kind, checksum).read_bytes(), mtime=0)
+        if one[0].name not in [m[0].name for m in self.metadata]:
+            self.metadata.append(one)
+
+    def file(self, checksum):
+        where = self.on_disk("file", checksum)
+        st = where.lstat()
+        xattrs = {a: os.getxattr(where, a, follow_symlinks=False) for a in os.listxattr(where, follow_symlinks=False)}
+        more = {"uid": st.st_uid, "gid": st.st_gid, "mtime": 0}
+        attributes = file(self.path("file-xattrs-link", checksum), variant_xattrs(xattrs), mtime=0)
+        if where.is_symlink():
+            return [attributes, symlink(self.path("file", checksum), os.readlink(where), **more)]
+        return [attributes, file(self.path("file", checksum), where.read_bytes(), mode=st.st_mode & 0o7777, **more)]
+
+    def skeleton(self):
+        return [directory("./"), *[directory(d) for d in ("sysroot", "sysroot/ostree", "sysroot/ostree/repo", OBJECTS)],
+                file("sysroot/ostree/repo/config", "[core]\nrepo_version=1\nmode=bare-split-xattrs\n")]
+
+    def layers(self, chunks=2):
+        """The one with the commit and what no chunk has, then chunks."""
+        sums = sorted(self.files)
+        parts = [sums[i::chunks + 1] for i in range(chunks + 1)]
+
+        def objects(part):
+            return [e for checksum in part for e in self.files[checksum]]
+        return [layer(*self.skeleton(), *self.metadata, *objects(parts[0]), *self.links, directory("var/tmp", 0o1777)),
+                *[layer(*self.skeleton(), *objects(part)) for part in parts[1:]]]
+
+
+def native(layers, *derived, **labels):
+    return Image(*layers, *derived, labels={"ostree.final-diffid": layers[-1].diff_id, "ostree.bootable": "true",
+                                            "containers.bootc": "1", **labels})
 
 
 class Registry:

@@ -14,8 +14,8 @@ import unittest
 
 sys.dont_write_bytecode = True
 
-from images import (CREATED, Image, Layer, Registry, directory, entry, file, hardlink, layer, layout_write, run, sha256,
-                    symlink, tar)
+from images import (OBJECTS, Encapsulated, Image, Layer, Registry, directory, entry, file, hardlink, layer, layout_write,
+                    native, run, sha256, symlink, tar, variant_xattrs)
 
 DRIVER = sys.argv.pop(1)
 here = pathlib.Path(tempfile.mkdtemp(prefix="basalt-import-"))
@@ -420,6 +420,148 @@ class Hostile(Case):
 
     def test_no_layers(self):
         self.refused(Image(), "no layers")
+
+
+class Native(Case):
+    """Encapsulated commits: what `ostree commit` made comes out again, object by object."""
+
+    def setUp(self):
+        super().setUp()
+        self.origin = self.place / "origin"
+        tree = self.place / "tree"
+        for name in ("usr/bin", "usr/lib/modules/6.1", "usr/etc", "var", "sysroot", "boot"):
+            (tree / name).mkdir(parents=True)
+        (tree / "ostree").symlink_to("sysroot/ostree")
+        (tree / "usr/bin/sh").symlink_to("bash")
+        for i in range(12):
+            (tree / f"usr/bin/{i}").write_text(f"{i}" * 3000)
+        (tree / "usr/bin/large").write_bytes(os.urandom(9_000_000))
+        (tree / "usr/lib/modules/6.1/vmlinuz").write_text("kernel")
+        (tree / "usr/etc/passwd").write_text("root")
+        (tree / "usr/empty").write_text("")
+        os.chown(tree / "usr/bin/3", 12, 34)
+        os.chmod(tree / "usr/bin/3", 0o4755)
+        os.setxattr(tree / "usr/bin/4", "user.component", b"four")
+        os.setxattr(tree / "usr/bin/4", "security.selinux", b"system_u:object_r:bin_t:s0\0")
+        os.setxattr(tree / "usr/bin/sh", "security.selinux", b"system_u:object_r:link_t:s0\0", follow_symlinks=False)
+        os.setxattr(tree / "usr/lib", "security.selinux", b"system_u:object_r:lib_t:s0\0")
+        run("ostree", "init", f"--repo={self.origin}", "--mode=bare")
+        self.commit = run("ostree", f"--repo={self.origin}", "commit", "-b", "x", "-s", "subject", "--add-metadata-string=version=1",
+                          f"--tree=dir={tree}").decode().strip()
+        self.base = Encapsulated(self.origin, self.commit)
+
+    def test_base(self):
+        layers = self.base.layers()
+        result = self.imported(native(layers))
+        self.assertEqual((result["base"], result["kernel"], result["bootable"]), (self.commit, "6.1", True))
+        self.assertEqual(self.list(result["commit"]), self.list(self.commit))
+        self.assertIn(f"Parent:  {self.commit}", self.ostree("show", result["commit"]))
+        self.assertEqual(self.ostree("show", self.commit),
+                         run("ostree", f"--repo={self.origin}", "show", self.commit).decode())
+        refs = self.refs()
+        self.assertEqual(refs["ostree/container/blob/" + layers[0].digest.replace(":", "_3A_")], self.commit)
+        chunk = self.list(refs["ostree/container/blob/" + layers[1].digest.replace(":", "_3A_")])
+        for name, what in chunk.items():
+            self.assertIn(name.split(" -> ")[0] or what[5], [what[4], what[5]])
+        self.assertGreater(len(chunk), 3)
+
+    def test_derived(self):
+        derived = layer(file("usr/bin/.wh.5"), file("usr/bin/6", "new"), directory("etc"), file("etc/group", "g"),
+                        hardlink("usr/bin/seven", "usr/bin/7"))
+        result = self.imported(native(self.base.layers(), derived))
+        self.assertEqual((result["base"], result["fetched"]), (self.commit, 4))
+        names = self.names(result["commit"])
+        self.assertNotIn("usr/bin/5", names)
+        self.assertEqual(self.cat(result["commit"], "/usr/bin/6"), "new")
+        self.assertEqual(self.cat(result["commit"], "/usr/bin/seven"), "7" * 3000)
+        self.assertLessEqual({"usr/etc/group", "usr/etc/passwd"}, names)
+        again = self.imported(native(self.base.layers(), layer(file("usr/x"))))
+        self.assertEqual((again["kept"], again["fetched"]), (3, 1))
+
+    def test_files_of_the_repository_inside(self):
+        """A builder that changed a file also changed the object that it was a link to."""
+        seven = next(s for s, (_, (_, data)) in self.base.files.items() if data == b"7" * 3000)
+        one, other = self.base.path("file", "ab" * 32), self.base.path("file", seven)
+        derived = layer(file(one, "changed"), hardlink("usr/bin/1", one), hardlink("usr/bin/2", one),
+                        hardlink("usr/bin/8", other))
+        result = self.imported(native(self.base.layers(), derived))
+        self.assertEqual(result["repository"], 1)
+        self.assertEqual([self.cat(result["commit"], f"/usr/bin/{i}") for i in (1, 2)], ["changed"] * 2)
+        self.assertEqual(self.cat(result["commit"], "/usr/bin/8"), "7" * 3000)
+        self.assertFalse([n for n in self.names(result["commit"]) if n.startswith("sysroot/")])
+
+    def test_links_to_attributes(self):
+        """As older exporters wrote them: attributes once, by their checksum."""
+        checksum, (attributes, contents) = next((c, f) for c, f in self.base.files.items() if f[0][1] and f[1][0].isreg())
+        name = sha256(attributes[1])[7:]
+        self.base.files[checksum] = [file(self.base.path("file-xattrs", name), attributes[1]),
+                                     hardlink(attributes[0].name, "../" + self.base.path("file-xattrs", name)[len(OBJECTS):]),
+                                     contents]
+        self.assertEqual(self.imported(native(self.base.layers()))["base"], self.commit)
+
+    def refused_with(self, change, *said):
+        layers = self.base.layers()
+        entries = list(self.base.files.items())
+        checksum, pair = next((c, f) for c, f in entries if f[1][0].isreg() and len(f[1][1]) == 3000)
+        bad = layer(*self.base.skeleton(), *change(checksum, pair))
+        self.refused(native([*layers[:2], bad]), "layer 3", *said)
+
+    def test_hostile_objects(self):
+        def contents(c, f):
+            return [f[0], file(f[1][0].name, f[1][1] + b"x")]
+        self.refused_with(contents, "does not have the checksum")
+        self.refused_with(lambda c, f: [f[0], file(f[1][0].name, f[1][1], mode=0o4777)], "does not have the checksum")
+        self.refused_with(lambda c, f: [file(f[0][0].name, variant_xattrs({"user.x": b"1"})), f[1]], "the checksum")
+        self.refused_with(lambda c, f: [f[1]], "no attributes")
+        self.refused_with(lambda c, f: [f[0]], "attributes of no file")
+        self.refused_with(lambda c, f: [f[0], f[0], f[1]], "before another's")
+        self.refused_with(lambda c, f: [*f, *f], "comes twice")
+        self.refused_with(lambda c, f: [file(f[0][0].name, b"\x07" * 9), f[1]], "cannot be read")
+        self.refused_with(lambda c, f: [file(f[0][0].name, bytes(1_100_000)), f[1]], "larger than")
+        self.refused_with(lambda c, f: [hardlink(f[0][0].name, "x/y"), f[1]], "something else")
+        self.refused_with(lambda c, f: [hardlink(f[0][0].name, "ab/" + "c" * 62 + ".file-xattrs"), f[1]], "not in the layer")
+        self.refused_with(lambda c, f: [file(self.base.path("file-xattrs", "ab" * 32), b"")], "of their name")
+        self.refused_with(lambda c, f: [*f, self.base.metadata[1]], "files alone")
+        self.refused_with(lambda c, f: [*f, self.base.metadata[0]], "not expected")
+        self.refused_with(lambda c, f: [*f, file(OBJECTS + "ab/" + "c" * 62 + ".tombstone")], "no name of an object")
+        self.refused_with(lambda c, f: [*f, file(OBJECTS + "x")], "no name of an object")
+        self.refused_with(lambda c, f: [f[0], directory(f[1][0].name), hardlink(f[1][0].name, "x")], "of a type")
+
+    def test_hostile_commits(self):
+        def first(*entries):
+            files = [e for f in self.base.files.values() for e in f]
+            one = layer(*self.base.skeleton(), *entries, *files)
+            return native([one])
+        commit, *rest = self.base.metadata
+        self.assertEqual(self.imported(first(commit, *rest), ref="good")["base"], self.commit)
+        self.repo = self.place / "again"
+        run("ostree", "init", f"--repo={self.repo}", "--mode=bare")
+        self.refused(first(*rest), "before the commit")
+        self.refused(first(*rest, commit), "before the commit")
+        self.refused(first(commit, commit, *rest), "not expected")
+        self.refused(first(commit, *rest[1:]), "layer 1")
+        self.refused(first(commit, *rest[:-1]), "layer 1")
+        self.refused(first(file(commit[0].name, commit[1] + b"x"), *rest), "layer 1")
+        tree = next(r for r in rest if r[0].name.endswith("tree"))
+        self.refused(first(commit, *[r for r in rest if r is not tree], file(tree[0].name, tree[1][:-1])), "cannot be read")
+        bad = file(self.base.path("dirmeta", sha256(bytes(12))[7:]), bytes(12))
+        self.refused(first(commit, *rest, bad), "cannot be read")
+        large = file(self.base.path("dirtree", "ab" * 32), bytes(11_000_000))
+        self.refused(first(commit, *rest, large), "larger than")
+
+    def test_missing_objects(self):
+        layers = self.base.layers()
+        empty = layer(*self.base.skeleton())
+        self.refused(native([layers[0], layers[1], empty]), "lacks the contents of")
+        self.refused(Image(*layers, labels={"ostree.final-diffid": "sha256:" + "0" * 64}), "ostree.final-diffid")
+
+    def test_kinds_of_layers(self):
+        """A layer that was imported as one kind is not taken for the other."""
+        layers = self.base.layers()
+        self.imported(native(layers))
+        result = self.imported(Image(layers[1]), ref="plain")
+        self.assertEqual(result["fetched"], 1)
+        self.assertEqual(self.imported(native(layers), ref="native")["base"], self.commit)
 
 
 class Interrupted(Case):
