@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -44,7 +45,7 @@ typedef struct Child {
     bool leads;   /* a process group of its own */
 } Child;
 
-static char **merged_environment(const char *const *extra)
+static char **merged_environment(const char *const *extra, bool only)
 {
     size_t n = 0, m = 0;
     while (environ[n])
@@ -56,7 +57,7 @@ static char **merged_environment(const char *const *extra)
         abort();
     size_t k = 0;
     for (size_t i = 0; i < n; i++) {
-        bool replaced = false;
+        bool replaced = only && strncmp(environ[i], "PATH=", 5);
         size_t name = strcspn(environ[i], "=") + 1;
         for (size_t j = 0; j < m; j++)
             replaced = replaced || !strncmp(environ[i], extra[j], name);
@@ -80,6 +81,8 @@ static _noreturn_ void become(const ProcessRun *run, char **env, const int fds[s
         if (fds[i] >= 0 && dup2(fds[i], i) < 0)
             goto fail;
     if (run->chdir && chdir(run->chdir) < 0)
+        goto fail;
+    if (run->file_max && setrlimit(RLIMIT_FSIZE, &(struct rlimit){run->file_max, run->file_max}) < 0)
         goto fail;
     (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what others opened without O_CLOEXEC */
     execvpe(run->argv[0], (char *const *)run->argv, env);
@@ -107,7 +110,7 @@ static int open_input(const ProcessRun *run)
 /* Forks; tells by `report` when the child could not become the program. */
 static int spawn(const ProcessRun *run, const int fds[static 3], Child *c)
 {
-    _cleanup_free_ char **env = merged_environment(run->env);
+    _cleanup_free_ char **env = merged_environment(run->env, run->env_only);
     int report[2], code = 0;
     if (pipe2(report, O_CLOEXEC) < 0)
         return -errno;
