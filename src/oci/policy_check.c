@@ -100,11 +100,15 @@ static int check_payload(const Check *c, const PolicyRequirement *q, PayloadKind
 {
     SignaturePayload payload;
     const ImageReference *reference = c->image->reference;
-    const ImageName *name = reference->transport == TRANSPORT_REGISTRY ? &reference->name : NULL;
+    ImageName name = reference->name;
     int r = signature_payload_read(c->arena, kind, text->len ? text->data : "", text->len, &payload, e);
     if (r < 0 || (r = check_digest(c, &payload.digest, e)) < 0)
         return r;
-    if (!signed_identity_matches(c->arena, &q->identity, name, payload.reference))
+    if (name.digest) /* which is what names it, as for the scopes */
+        name.tag = NULL;
+    if (!signed_identity_matches(c->arena, &q->identity,
+                                 reference->transport == TRANSPORT_REGISTRY ? &name : NULL,
+                                 payload.reference))
         return error_set(e, EKEYREJECTED, "it is of an image that it calls '%s'",
                          printable(c->arena, payload.reference));
     ret->identity = payload.reference;
@@ -215,12 +219,13 @@ static int fetch(Check *c, const PolicyScope *scope, Error *e)
 {
     static const RegistriesD nothing;
     const PolicyOptions *o = c->options;
+    if (!c->image->registry)
+        return 0;
     const SignaturePlaces from = {.registry = c->image->registry,
+                                  .name = &registry_place(c->image->registry)->name,
                                   .options = o->registry,
                                   .settings = o->registries_d ? o->registries_d : &nothing,
                                   .attachments = wants(scope, REQUIREMENT_SIGSTORE)};
-    if (!from.registry)
-        return 0;
     const ContentDigest *top = &c->image->top->digest, *image = &c->image->image->digest;
     int r = signatures_fetch(&from, c->arena, top, &c->signatures, e);
     if (r < 0 || content_digest_equal(top, image))

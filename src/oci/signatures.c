@@ -171,12 +171,11 @@ static int fetch_lookaside(const SignaturePlaces *from, Arena *a, const ContentD
 {
     _cleanup_(http_session_freep)
     HttpSession *session = NULL;
-    const ImageName *name = &registry_place(from->registry)->name;
-    const char *base = registries_d_lookaside(a, from->settings, name);
+    const char *base = registries_d_lookaside(a, from->settings, from->name);
     for (unsigned i = 1;; i++) {
         _cleanup_buf_ Buf file = BUF_INIT;
         Signature s = {0};
-        const char *url = arena_printf(a, "%s/%s@%s=%s/signature-%u", base, name->repository,
+        const char *url = arena_printf(a, "%s/%s@%s=%s/signature-%u", base, from->name->repository,
                                        content_digest_algorithm(digest), content_digest_hex(digest), i);
         int r = fetch_file(from, &session, url, &file, e);
         if (r == -ENOENT)
@@ -195,8 +194,7 @@ int signatures_fetch(const SignaturePlaces *from, Arena *a, const ContentDigest 
                      Error *e)
 {
     int r = fetch_lookaside(from, a, digest, to, e);
-    if (r < 0 || !from->attachments ||
-        !registries_d_attachments(a, from->settings, &registry_place(from->registry)->name))
+    if (r < 0 || !from->attachments || !registries_d_attachments(a, from->settings, from->name))
         return r;
     return fetch_attachments(from, a, digest, to, e);
 }

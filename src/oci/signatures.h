@@ -29,7 +29,8 @@ typedef struct SignaturePlaces {
     Registry *registry;
     const RegistryOptions *options; /* of whom lookasides by http are asked, and the root of those by file */
     const RegistriesD *settings;
-    bool attachments; /* are those of sigstore wanted at all? */
+    const ImageName *name; /* by which registries.d is asked: as the place has it that the image is from */
+    bool attachments;      /* are those of sigstore wanted at all? */
 } SignaturePlaces;
 
 /* Adds those of a manifest; none is no failure. -EFBIG: more or larger ones than anybody makes. */
