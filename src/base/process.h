@@ -26,6 +26,17 @@ typedef struct ProcessRun {
  * be started; the Error then has the command's name and the last line that it wrote to stderr. */
 int process_run(const ProcessRun *run, Error *e);
 
+/* A program that is spoken with while it runs, by a descriptor that becomes its standard input; its output
+ * goes to /dev/null. Of `run` the vector, the environment and the directory count. */
+typedef struct ProcessChild {
+    pid_t pid;
+    int gone; /* a pidfd: readable when it has ended */
+} ProcessChild;
+int process_start(const ProcessRun *run, int input, int errors, ProcessChild *ret, Error *e);
+/* Waits for it; what has not ended of itself after `grace_ms` gets SIGTERM, after 2 s more SIGKILL. The
+ * status as process_run() has it. */
+int process_stop(ProcessChild *c, int grace_ms);
+
 /* Between fork and exec a child has all descriptors of its parent, of every thread. Who has one that must not
  * be open twice (a device opened with O_EXCL) holds programs back meanwhile: none is started by another
  * thread. Any number of threads may hold; briefly. */
