@@ -215,7 +215,7 @@ static bool wants(const PolicyScope *scope, RequirementKind kind)
     return false;
 }
 
-static int fetch(Check *c, const PolicyScope *scope, Error *e)
+static int fetch_all(Check *c, const PolicyScope *scope, Error *e)
 {
     static const RegistriesD nothing;
     const PolicyOptions *o = c->options;
@@ -231,6 +231,13 @@ static int fetch(Check *c, const PolicyScope *scope, Error *e)
     if (r < 0 || content_digest_equal(top, image))
         return r;
     return signatures_fetch(&from, c->arena, image, &c->signatures, e);
+}
+
+/* A server that nobody vouches for is no verdict on the image. */
+static int fetch(Check *c, const PolicyScope *scope, Error *e)
+{
+    int r = fetch_all(c, scope, e);
+    return r == -EKEYREJECTED ? -EIO : r;
 }
 
 static int check_all(Check *c, const PolicyScope *scope, PolicyVerdict *v, Error *e)

@@ -432,6 +432,254 @@ class Sigstore(Case):
         self.assertEqual(len(self.server.log), len(self.server.asked(".sig")))  # what the mirror has not
 
 
+class Gpg:
+    """A home of gpg below the test's directory, with keys; its agent is ended by its home."""
+
+    def __init__(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="basalt-gpg-"))  # a socket's path is short
+        self.home.chmod(0o700)
+
+    def run(self, *arguments, **more):
+        return run("gpg", "--homedir", self.home, "--batch", "--yes", "--quiet", "--no-tty", "--pinentry-mode", "loopback",
+                   "--passphrase", "", *arguments, **more)
+
+    def make(self, name, expires="0"):
+        self.run("--quick-gen-key", f"{name}@example.com", "ed25519", "sign", expires)
+        listed = self.run("--with-colons", "--list-keys", f"{name}@example.com").decode()
+        return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+
+    def public(self, *names, armor=False):
+        return self.run(*(["--armor"] if armor else []), "--export", *(f"{n}@example.com" for n in names))
+
+    def sign(self, text, name="one", *how):
+        return self.run("--local-user", f"{name}@example.com", *(how or ("--sign",)), input=text)
+
+    def close(self):
+        subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "gpg-agent"], check=False)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def literal(text):
+    """A packet of OpenPGP that holds a text and no signature."""
+    body = b"b\0\0\0\0\0" + text
+    return bytes([0xcb, 0xff]) + len(body).to_bytes(4, "big") + body
+
+
+class Simple(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.gpg = Gpg()
+        cls.addClassCleanup(cls.gpg.close)
+        cls.keys = {n: cls.gpg.make(n) for n in ("one", "two")}
+
+    def setUp(self):
+        super().setUp()
+        self.lookaside("file:///lookaside")
+        self.require()
+
+    def lookaside(self, url, word="lookaside"):
+        self.settings({word: url})
+
+    def path(self, digest=None):
+        return f"/a/os@{(digest or self.index).replace(':', '=')}"
+
+    def place(self, *signatures, digest=None):
+        directory = self.root.path / ("lookaside" + self.path(digest))
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        for i, signature in enumerate(signatures):
+            (directory / f"signature-{i + 1}").write_bytes(signature)
+
+    def text(self, digest=None, reference=None, **more):
+        more = {"optional": {}, **more}
+        return payload(digest or self.index, reference or self.name, kind=ATOMIC, **more)
+
+    def require(self, *names, armor=False, data=None, **more):
+        data = self.gpg.public(*(names or ["one"]), armor=armor) if data is None else data
+        (self.root.path / "key.gpg").write_bytes(data)
+        self.policy({"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/key.gpg", **more})
+
+    def verified(self, name="one", **more):
+        said = self.good(f"verified docker {self.repository}", **more).splitlines()[1].split()
+        self.assertEqual(said, ["signedBy", "/key.gpg", self.keys[name], self.name, self.index])
+        self.assertEqual([p for p in pathlib.Path("/tmp").glob("basalt-gpgv-*")], [])
+
+    def test_file(self):
+        self.place(self.gpg.sign(self.text()))
+        self.verified()
+        self.verified(image=f"ostree-image-signed:docker://{self.name}")
+        self.require(armor=True)
+        self.verified()
+        self.lookaside("file:///lookaside", "sigstore")
+        self.verified()
+        self.require("two")
+        self.bad("by a key that is not named")
+        self.assertEqual(self.server.asked(".sig"), [])
+
+    def test_compressed_or_not(self):
+        for how in (("--sign",), ("--compress-algo", "none", "--sign"), ("--compress-algo", "zlib", "--sign"),
+                    ("--compress-algo", "bzip2", "--sign")):
+            self.place(self.gpg.sign(self.text(), "one", *how))
+            self.verified()
+        self.place(b"\0simple-signing\n" + self.gpg.sign(self.text()))
+        self.verified()
+
+    def test_several_keys(self):
+        self.require("one", "two")
+        self.place(self.gpg.sign(self.text(), "two"))
+        self.verified("two")
+        files = []
+        for name in self.keys:
+            (self.root.path / name).write_bytes(self.gpg.public(name, armor=name == "two"))
+            files.append(f"/{name}")
+        self.policy({"type": "signedBy", "keyType": "GPGKeys", "keyPaths": files})
+        self.assertIn(self.keys["two"], self.good(f"verified docker {self.repository}"))
+        self.policy({"type": "signedBy", "keyType": "GPGKeys", "keyData": base64.b64encode(self.gpg.public("two")).decode()})
+        self.assertIn("key 1 in the policy " + self.keys["two"], self.good(f"verified docker {self.repository}"))
+        self.policy(*({"type": "signedBy", "keyType": "GPGKeys", "keyPath": f} for f in files))
+        self.bad("by a key that is not named")
+        self.place(self.gpg.sign(self.text(), "two"), self.gpg.sign(self.text(), "one"))
+        self.good(f"verified docker {self.repository}")
+
+    def test_keys_that_are_none(self):
+        self.place(self.gpg.sign(self.text()))
+        for data in (b"", b"x", b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nAAAA\n-----END PGP PRIVATE KEY BLOCK-----\n",
+                     b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n!!\n-----END PGP PUBLIC KEY BLOCK-----\n",
+                     self.gpg.public("one", armor=True)[:-20], b"\x99\x00\x01\x04" * 100):
+            self.require(data=data)
+            self.bad()
+        (self.root.path / "key.gpg").unlink()
+        self.bad("reading the key /key.gpg", code=3)
+
+    def test_without_gpgv(self):
+        self.place(self.gpg.sign(self.text()))
+        self.bad("install the package gpgv", code=3, PATH="/nonexistent")
+
+    def test_servers(self):
+        server = Server()
+        self.addCleanup(server.close)
+        server.files[f"/sig{self.path()}/signature-1"] = (200, self.gpg.sign(self.text()))
+        self.lookaside(f"https://{server.host}/sig")
+        self.verified(TEST_AUTHORITIES=(here / "ca.crt").read_text())
+        self.bad("signed by no authority", code=3)
+        plain = False_(tls=False)
+        self.addCleanup(plain.close)
+        plain.answer = lambda h: server.find(h) or (h.say(404) or True)
+        self.lookaside(f"http://{plain.host}/sig")
+        self.verified()
+        self.assertNotIn("Authorization", plain.log[0][2])
+
+    def test_servers_that_fail(self):
+        """Only a 404 says that there is no more."""
+        server = False_(tls=False)
+        self.addCleanup(server.close)
+        self.lookaside(f"http://{server.host}")
+        good = self.gpg.sign(self.text())
+        for answer, said in ((lambda h: h.say(403), "403"), (lambda h: h.say(500), "500"), (lambda h: h.say(200, b"<html>"), "in a form"),
+                             (lambda h: h.say(200), "in a form"), (lambda h: h.say(200, good + bytes(2 << 20)), "more than"),
+                             (lambda h: h.say(302, Location="file:///etc/passwd"), "")):
+            server.answer = lambda h: answer(h) or True
+            self.bad("the signature http://", said, code=3)
+        server.answer = lambda h: h.say(200, good) or True  # without end
+        self.bad("more than 128 signatures", code=3)
+        self.assertEqual([r for r in server.log if r[1].endswith("signature-130")], [])
+        server.answer = lambda h: h.say(404) or True
+        self.bad("a signature is wanted, and there is none")
+
+    def test_others(self):
+        sign = self.gpg.sign
+        for text, said in ((self.text(digest=sha256(b"x")), "it is of another manifest"),
+                           (self.text(reference=f"{self.repository}:2"), "that it calls"),
+                           (self.text(reference=f"{self.server.host}/b/os:1"), "that it calls"),
+                           (payload(self.index, self.name, optional={}), "it is 'cosign container image signature'"),
+                           (self.text(optional=None), "'optional' is missing"), (self.text(more=1), "unknown key 'more'"),
+                           (b"", "signed text"), (b"{}", "'optional' is missing")):
+            self.place(sign(text))
+            self.bad(said)
+
+    def test_tampered(self):
+        good, other = self.gpg.sign(self.text(), "one", "--compress-algo", "none", "--sign"), self.gpg.sign(self.text(), "two")
+        detached = self.gpg.sign(self.text(), "one", "--detach-sign")
+        evil = self.text(reference=f"{self.repository}:2")
+        for signature in (good.replace(b":1\"", b":2\""), good[:-1], good[:-40], good + good, good + literal(evil),
+                          other + good, good + other, detached, detached + literal(evil), good[:1], b"\xa3" + bytes(1000)):
+            self.place(signature)
+            self.bad()
+        for signature in (self.gpg.sign(self.text(), "one", "--clearsign"), self.gpg.sign(self.text(), "one", "--armor", "--sign"),
+                          b"\0other\n" + good, b"\0simple-signing\n", literal(self.text()), literal(evil) + good):
+            self.place(signature)
+            self.bad("no signature in a form that is known", code=3)
+        self.place(detached + literal(self.text()))  # the old way to write a signed message
+        self.verified()
+
+    def test_one_among_bad_ones(self):
+        self.place(self.gpg.sign(self.text(), "two"), self.gpg.sign(b"x"), self.gpg.sign(self.text()))
+        self.verified()
+
+    def test_two_signatures_in_one_message(self):
+        self.place(self.gpg.run("--local-user", "one@example.com", "--local-user", "two@example.com", "--sign", input=self.text()))
+        self.require("one", "two")
+        self.bad("more than one signature or text")
+        self.require("one")
+        self.bad()
+
+    def test_expired_and_revoked(self):
+        key = self.gpg.make("old", "seconds=1")
+        signature = self.gpg.sign(self.text(), "old")
+        self.place(signature)
+        self.require("old")
+        registry.time.sleep(2)
+        self.bad("the key has expired")
+        self.gpg.make("gone")
+        self.place(self.gpg.sign(self.text(), "gone"))
+        self.require("gone")
+        self.assertIn("verified", self.good(f"verified docker {self.repository}"))
+        fingerprint = next(line.split(":")[9] for line in self.gpg.run("--with-colons", "--list-keys", "gone@example.com").decode().splitlines()
+                           if line.startswith("fpr"))
+        text = (self.gpg.home / f"openpgp-revocs.d/{fingerprint}.rev").read_text().replace(":-----BEGIN", "-----BEGIN")
+        self.gpg.run("--import", input=text.encode())
+        self.require("gone")
+        self.bad("the key is revoked")
+        self.place(self.gpg.sign(self.text(), "one", "--default-sig-expire", "seconds=1", "--sign"))
+        self.require()
+        registry.time.sleep(2)
+        self.bad("the signature has expired")
+        self.assertTrue(key)
+
+    def test_broken_digest(self):
+        self.gpg.run("--quick-gen-key", "rsa@example.com", "rsa2048", "sign", "0")
+        self.place(self.gpg.sign(self.text(), "rsa", "--digest-algo", "SHA1", "--sign"))
+        self.require("rsa")
+        self.bad("a digest that is broken")
+
+    def test_grows(self):
+        """A few bytes that come to a gigabyte."""
+        self.place(self.gpg.sign(bytes(64 << 20), "one", "--compress-algo", "bzip2", "--sign"))
+        started = registry.time.monotonic()
+        self.bad()
+        self.assertLess(registry.time.monotonic() - started, 20)
+
+    def test_sigstore_in_a_file(self):
+        key, text = KEYS["p256"], payload(self.index, self.name)
+
+        def blob(mime=SIGNATURE, body=text, note=None, **more):
+            return b"\0sigstore-json\n" + json.dumps({
+                "mimeType": mime, "payload": base64.b64encode(body).decode(),
+                "annotations": {ANNOTATION: note or base64.b64encode(key.sign(text)).decode()}, **more}).encode()
+
+        self.place(blob())
+        self.policy({"type": "sigstoreSigned", "keyPath": self.key_file(key)})
+        self.good(f"verified docker {self.repository}")
+        self.place(blob(body=text + b" "))
+        self.bad("none of the keys has made it")
+        for bad in (blob(mime="x"), blob()[:-1], blob(annotations=[]), blob(payload="!"), blob(payload=1)):
+            self.place(bad)
+            self.bad("signature", code=3)
+        self.require()
+        self.place(blob())
+        self.bad("there is none of that kind")
+
+
 def push_tagged(server, repository, attached):
     """Real.push() with another tag than 1."""
     import http.client
