@@ -10,6 +10,7 @@
 #include <sys/file.h>
 
 #include "base/file.h"
+#include "update/tree_path.h"
 
 enum { CONFIG_MAX = 64 << 10, REF_MAX = 4 << 10, REF_DEPTH_MAX = 32 };
 
@@ -168,6 +169,16 @@ int repo_read_dirmeta(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM
                                                               : 0;
 }
 
+int repo_open_file(int repo, const uint8_t checksum[OSTREE_CHECKSUM])
+{
+    char name[OBJECT_NAME_SIZE], place[OBJECT_PLACE_SIZE];
+
+    object_name(OBJECT_FILE, checksum, name);
+    object_place(name, place);
+    int fd = openat(repo, place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 /* ---- paths ---- */
 
 static int directory_row_order(const void *key, const void *row)
@@ -260,17 +271,14 @@ static int ref_read(Refs *refs, int dirfd, const char *name, Error *e)
 
 static int ref_visit(Refs *refs, int dirfd, const struct dirent *entry, unsigned depth, Error *e)
 {
-    size_t length = refs->name.len;
+    size_t length = tree_path_push(&refs->name, entry->d_name);
     struct stat st;
 
-    buf_addf(&refs->name, "%s%s", length > 0 ? "/" : "", entry->d_name);
     int r = fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0
                 ? error_errno(e, -errno, "ref %s", refs->name.data)
             : S_ISDIR(st.st_mode) ? refs_below(refs, dirfd, entry->d_name, depth + 1, e)
                                   : ref_read(refs, dirfd, entry->d_name, e);
-    refs->name.len = length;
-    if (refs->name.data)
-        refs->name.data[length] = '\0';
+    tree_path_pop(&refs->name, length);
     return r;
 }
 
@@ -281,9 +289,9 @@ static int refs_below(Refs *refs, int parent, const char *name, unsigned depth, 
     struct dirent *entry;
 
     if (!d)
-        return fd < 0 && errno == ENOENT ? 0 : error_errno(e, -errno, "refs/%s", refs->name.data);
+        return fd < 0 && errno == ENOENT ? 0 : error_errno(e, -errno, "refs/%s", tree_path_text(&refs->name));
     if (depth > REF_DEPTH_MAX)
-        return error_set(e, ELOOP, "refs/%s is too deep", refs->name.data);
+        return error_set(e, ELOOP, "refs/%s is too deep", tree_path_text(&refs->name));
     while (errno = 0, (entry = readdir(d))) {
         if (entry->d_name[0] == '.') /* no ref begins so; unfinished files do */
             continue;
@@ -291,7 +299,7 @@ static int refs_below(Refs *refs, int parent, const char *name, unsigned depth, 
         if (r < 0)
             return r;
     }
-    return errno ? error_errno(e, -errno, "refs/%s", refs->name.data) : 0;
+    return errno ? error_errno(e, -errno, "refs/%s", tree_path_text(&refs->name)) : 0;
 }
 
 int repo_refs_each(int repo, RepoRefVisit visit, void *context, Error *e)
@@ -300,7 +308,6 @@ int repo_refs_each(int repo, RepoRefVisit visit, void *context, Error *e)
     Refs refs = {.visit = visit, .context = context};
     int r = 0;
 
-    buf_add(&refs.name, "", 0);
     for (size_t i = 0; r >= 0 && i < ELEMENTS(kinds); i++)
         r = refs_below(&refs, repo, kinds[i], 0, e);
     buf_done(&refs.name);

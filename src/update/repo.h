@@ -11,6 +11,7 @@ enum {
     OBJECT_NAME_SIZE = OSTREE_CHECKSUM_TEXT + 8,
     OBJECT_PLACE_SIZE = OBJECT_NAME_SIZE + 16,
     REPO_METADATA_MAX = 128 << 20, /* as libostree */
+    REPO_DEPTH_MAX = 200,          /* of a tree that is walked */
 };
 
 /* -EMEDIUMTYPE: no repository, or not a bare one. */
@@ -38,6 +39,9 @@ int repo_read_commit(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM]
                      Error *e);
 int repo_read_tree(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM], OstreeTree *ret, Error *e);
 int repo_read_dirmeta(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM], OstreeMeta *ret, Error *e);
+
+/* The contents of a regular file, not verified; -ELOOP: it is a symlink. */
+int repo_open_file(int repo, const uint8_t checksum[OSTREE_CHECKSUM]);
 
 typedef struct RepoEntry {
     bool directory;
