@@ -2,7 +2,7 @@
  *   checkout REPO COMMIT DIRECTORY [SUBPATH [copy]]     checkout-deployment REPO COMMIT DIRECTORY
  *   etc-changes DEFAULTS ETC     etc-plan DEFAULTS ETC NEW-DEFAULTS
  *   etc-merge DEFAULTS ETC NEW-DEFAULTS NEW-ETC
- *   prune REPO [dry] [COMMIT...]
+ *   prune REPO [dry] [COMMIT...]     diff REPO COMMIT COMMIT     packages REPO COMMIT COMMIT
  * STOP=n in the environment: what writes fails before its step number n; STOP=-n: the process ends there. The
  * steps that were made are told on stderr. */
 #include <fcntl.h>
@@ -12,9 +12,11 @@
 
 #include "base/file.h"
 #include "update/etc_merge.h"
+#include "update/package_diff.h"
 #include "update/repo.h"
 #include "update/repo_prune.h"
 #include "update/tree_checkout.h"
+#include "update/tree_diff.h"
 
 static long steps;
 
@@ -135,6 +137,43 @@ static int run_prune(char **argv, int argc, Error *e)
     return r;
 }
 
+static int run_diff(char **argv, int argc, Error *e)
+{
+    static const char letters[] = "ADM";
+    static const char *const bits[] = {"type", "contents", "meta"};
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_close_ int repo = repository(argv[0]);
+    TreeDiff d;
+    int r = tree_diff(repo, a, checksum(argv[1]), checksum(argv[2]), &d, e);
+
+    (void)argc;
+    for (size_t i = 0; r >= 0 && i < d.n; i++) {
+        printf("%c /%s", letters[d.rows[i].kind], d.rows[i].path);
+        for (unsigned k = 0; k < ELEMENTS(bits); k++)
+            if (d.rows[i].what & 1u << k)
+                printf(" %s", bits[k]);
+        puts("");
+    }
+    return r;
+}
+
+static int run_packages(char **argv, int argc, Error *e)
+{
+    static const char *const kinds[] = {"added", "removed", "upgraded", "downgraded"};
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_close_ int repo = repository(argv[0]);
+    PackageDiff d;
+    int r = package_diff(repo, a, checksum(argv[1]), checksum(argv[2]), &d, e);
+
+    (void)argc;
+    for (size_t i = 0; r >= 0 && i < d.n; i++)
+        printf("%s %s %s %s %s\n", kinds[d.changes[i].kind], d.changes[i].name, d.changes[i].architecture,
+               d.changes[i].from ? d.changes[i].from : "-", d.changes[i].to ? d.changes[i].to : "-");
+    if (r >= 0)
+        printf("%s %s\n", d.known ? "known" : "unknown", d.unsupported ? d.unsupported : "-");
+    return r;
+}
+
 static const struct {
     const char *name;
     int (*run)(char **argv, int argc, Error *e);
@@ -143,6 +182,7 @@ static const struct {
     {"checkout", run_checkout, 3}, {"checkout-deployment", run_checkout_deployment, 3},
     {"etc-changes", run_etc, 2},   {"etc-plan", run_etc, 3},
     {"etc-merge", run_etc, 4},     {"prune", run_prune, 1},
+    {"diff", run_diff, 3},         {"packages", run_packages, 3},
 };
 
 int main(int argc, char **argv)
