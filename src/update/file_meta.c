@@ -1,6 +1,7 @@
 /* Attributes are read by a path below /proc/self/fd, whose last part is not followed: the kernel has no call
  * that takes a directory and a name. One that vanishes between the list and its value was taken away by
- * somebody and is left out. The kernel bounds names and values to 64 KiB each. */
+ * somebody and is left out; so is one without a value, as libostree has it. The kernel bounds names and
+ * values to 64 KiB each. */
 #include "update/file_meta.h"
 
 #include <errno.h>
@@ -47,7 +48,7 @@ static int xattrs_read(Arena *a, const char *path, OstreeMeta *ret)
         int r = value_read(a, path, name, &list[ret->n_xattrs]);
         if (r < 0 && r != -ENODATA)
             return r;
-        ret->n_xattrs += r == 0;
+        ret->n_xattrs += r == 0 && list[ret->n_xattrs].n > 0;
     }
     ostree_xattrs_sort(list, ret->n_xattrs);
     ret->xattrs = list;

@@ -181,16 +181,6 @@ int repo_open_file(int repo, const uint8_t checksum[OSTREE_CHECKSUM])
 
 /* ---- paths ---- */
 
-static int directory_row_order(const void *key, const void *row)
-{
-    return strcmp(key, ((const OstreeDirectoryRow *)row)->name);
-}
-
-static int file_row_order(const void *key, const void *row)
-{
-    return strcmp(key, ((const OstreeFileRow *)row)->name);
-}
-
 static int entry_find(int repo, const RepoEntry *at, const char *name, RepoEntry *ret, Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
@@ -201,9 +191,8 @@ static int entry_find(int repo, const RepoEntry *at, const char *name, RepoEntry
     int r = repo_read_tree(repo, a, at->checksum, &t, e);
     if (r < 0)
         return r;
-    const OstreeDirectoryRow *d =
-        bsearch(name, t.directories, t.n_directories, sizeof(*d), directory_row_order);
-    const OstreeFileRow *f = d ? NULL : bsearch(name, t.files, t.n_files, sizeof(*f), file_row_order);
+    const OstreeDirectoryRow *d = ostree_tree_directory(&t, name);
+    const OstreeFileRow *f = ostree_tree_file(&t, name);
     RepoEntry found = {.directory = d != NULL};
     if (!d && !f)
         return -ENOENT;
@@ -312,4 +301,45 @@ int repo_refs_each(int repo, RepoRefVisit visit, void *context, Error *e)
         r = refs_below(&refs, repo, kinds[i], 0, e);
     buf_done(&refs.name);
     return r;
+}
+
+/* ---- what lies there ---- */
+
+static int directory_each(int repo, const char *directory, RepoNameVisit visit, void *context, Error *e)
+{
+    char path[16];
+    struct dirent *entry;
+
+    snprintf(path, sizeof(path), "objects/%s", directory);
+    int fd = openat(repo, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d)
+        return fd < 0 && errno == ENOENT ? 0 : error_errno(e, -errno, "%s", path);
+    while (errno = 0, (entry = readdir(d))) {
+        int r = visit(context, &(RepoName){fd, directory, entry->d_name}, e);
+        if (r < 0)
+            return r;
+    }
+    return errno ? error_errno(e, -errno, "%s", path) : 0;
+}
+
+int repo_names_each(int repo, RepoNameVisit visit, void *context, Error *e)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r >= 0 && i < REPO_DIRECTORIES; i++) {
+        char directory[3];
+        snprintf(directory, sizeof(directory), "%02x", i & 0xff);
+        r = directory_each(repo, directory, visit, context, e);
+    }
+    return r;
+}
+
+bool repo_is_partial(int repo, const uint8_t commit[OSTREE_CHECKSUM])
+{
+    char hex[OSTREE_CHECKSUM_TEXT], path[OSTREE_CHECKSUM_TEXT + 32];
+
+    hex_encode(commit, OSTREE_CHECKSUM, hex);
+    snprintf(path, sizeof(path), "state/%s.commitpartial", hex);
+    return faccessat(repo, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
