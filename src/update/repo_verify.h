@@ -1,9 +1,9 @@
 #pragma once
 /* Every object of some commits, or of a whole repository, is read and hashed against its name. Nothing is
- * changed. Repair is fetching again: an object that is found bad is removed by its name (basalt-os does that
- * on request), so that the next pull of the same image puts it anew, where it is missed; deployments that
- * link the bad file keep it and have to be made again. Until then nothing new is built on it: checking out
- * reads no file. */
+ * changed. Repair is fetching again: a bad object is removed by its name (objects/3b/841d….file), the commits
+ * that use it are marked as pulled in part (an empty state/<commit>.commitpartial), and the same image or ref
+ * is pulled once more, which puts what is missing. A deployment that links the bad file keeps it until it is
+ * made again. */
 #include "update/object_check.h"
 
 enum { VERIFY_PATHS_MAX = 8, VERIFY_BAD_MAX = 1 << 16 };
