@@ -26,7 +26,7 @@ int deployment_make(Sysroot *s, const DeploymentTree *t, const DeploymentMake *m
 
     if (r < 0)
         return r;
-    const DeploymentList wanted = deployment_list_with(s->arena, &s->list, d, merge, m->retain);
+    const DeploymentList wanted = deployment_list_with(s, d, merge, m->retain);
     r = deployment_tree_finish(s, t, d, merge, report, e);
     if (r >= 0)
         r = deployment_room_make(s, &wanted, d, report, e);
