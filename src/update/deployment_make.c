@@ -9,11 +9,14 @@
 #include "update/sysroot_cleanup.h"
 #include "update/sysroot_state.h"
 
+/* Behind the swap it is in force, whatever failed then: only the disk knows. */
 static int give_up(Sysroot *s, const Deployment *d, int r)
 {
+    if (sysroot_load(s, NULL) < 0)
+        return r;
     for (size_t i = 0; i < s->list.n; i++)
         if (deployment_is_same(s->list.items[i], d))
-            return r; /* it is in force, whatever failed behind the swap */
+            return r;
     (void)sysroot_remove_tree(s, d, NULL);
     return r;
 }

@@ -404,6 +404,79 @@ class SysrootTest(unittest.TestCase):
                 s.driver("rollback")
                 self.assert_agree(s, [f"{c0}.0", f"{c1}.0"])
 
+    # ---- cut off at every step ----
+
+    def each_step(self, s, verb, env, allowed, restore):
+        """Fails, then kills, before step 1, 2, …; what can be booted is looked at each time, then all is put right by
+        doing it again. Returns how many steps there are."""
+        for kill in (False, True):
+            for n in range(1, 200):
+                restore()
+                p = s.driver(*verb, check=False, BASALT_STEP=n, **env, **({"BASALT_KILL": 1} if kill else {}))
+                if p.returncode == 0:
+                    self.assertNotIn("stopped", p.stdout)
+                    break
+                self.assertIn("stopped before", p.stdout)
+                self.assertIn(s.boot_view(), allowed, f"{verb} {n} {p.stdout}")
+                self.assertEqual(s.problems(), [], f"{verb} {n} {p.stdout}")
+                s.driver(*verb, check=False, **env)
+                s.driver("cleanup", "0", **env)
+                self.assertEqual(s.problems(), [])
+                self.assertIn(s.boot_view(), allowed, f"{verb} {n} again")
+                there = sorted(x for x in s.names(**env))
+                self.assertEqual(s.trees_there(), there, f"{verb} {n} {p.stdout}")
+                self.assertEqual(len(list((s.path / "ostree").glob("boot.*"))), 2, f"{verb} {n} {p.stdout}")
+                self.assertEqual(len(list((s.path / "boot").glob("loader*"))), 2, f"{verb} {n} {p.stdout}")
+                origins = [x.name for x in (s.path / "ostree/deploy/os/deploy").glob("*.origin")]
+                self.assertTrue(set(x[:-7] for x in origins) <= set(there), f"{origins} {there}")
+        self.assertGreater(n, 3)
+        return n
+
+    def test_cut(self):
+        s, c0, c1, booted = self.two()
+        c2 = s.commit("2", "k2")
+        saved, old = self.dir / "saved", [f"{c1}.0", f"{c0}.0"]
+        (s.path / f"ostree/deploy/os/deploy/{c1}.0/etc/both").write_text("changed\n")
+        env = {"BASALT_BOOTED": booted}
+        def save():
+            shutil.rmtree(saved, ignore_errors=True)
+            run("cp", "-a", s.path, saved)
+        def restore():
+            shutil.rmtree(s.path)
+            run("cp", "-a", saved, s.path)
+        save()
+        steps = {}
+        new = [f"{c2}.0", f"{c1}.0"]
+        twice = [f"{c2}.1", f"{c1}.0"]
+        steps["deploy"] = self.each_step(s, ["deploy", c2, "refspec=x"], env, [old, new, twice, [f"{c2}.1"] + new], restore)
+        steps["rollback"] = self.each_step(s, ["rollback"], env, [old, old[::-1]], restore)
+        steps["kargs"] = self.each_step(s, ["kargs", "0", "other"], env, [old], restore)
+        steps["remove"] = self.each_step(s, ["remove", "1"], env, [old, old[:1]], restore)
+        steps["stage"] = self.each_step(s, ["stage", c2, "refspec=x"], env, [old], restore)
+        restore()
+        s.driver("stage", c2, "refspec=x", **env)
+        save()
+        steps["finalize"] = self.each_step(s, ["finalize"], env, [old, new], restore)
+        steps["drop"] = self.each_step(s, ["cleanup", "3"], env, [old, old[:1]], restore)
+        print(steps)
+
+    def test_cut_first(self):
+        """The very first deployment of a sysroot that ostree made."""
+        s = self.sysroot(False)
+        c1 = s.commit("1")
+        for kill in (False, True):
+            for n in range(1, 100):
+                more = {"BASALT_KILL": 1} if kill else {}
+                p = s.driver("deploy", c1, "stateroot=os", check=False, BASALT_STEP=n, **more)
+                if p.returncode == 0:
+                    break
+                self.assertIn(s.names(), ([], [f"{c1}.0"], [f"{c1}.1"], [f"{c1}.1", f"{c1}.0"]))
+                self.assertEqual(s.problems(), [])
+                if s.names():
+                    break
+        s.driver("deploy", c1, "stateroot=os")
+        self.assertEqual(s.boot_view()[0], s.names()[0])
+
 
 if __name__ == "__main__":
     DRIVER = sys.argv.pop(1)
