@@ -22,18 +22,31 @@ def run(*argv, check=True, env=None, **more):
     return p.stdout if check else p
 
 
-def tree_make(path, version, kernel="k1"):
+def tree_make(path, version, kernel="k1", size=1000):
     modules = path / "usr/lib/modules" / KVER
     for d in (modules, path / "usr/etc", path / "sysroot", path / "usr/bin", path / "var", path / "boot"):
         d.mkdir(parents=True, exist_ok=True)
     (path / "ostree").symlink_to("sysroot/ostree")
     (path / "usr/lib/os-release").write_text(f'ID=test\nPRETTY_NAME="Test OS {version}"\nVERSION_ID={version}\n')
-    (modules / "vmlinuz").write_bytes(f"kernel {kernel}\n".encode() * 1000)
-    (modules / "initramfs.img").write_bytes(f"initramfs {kernel}\n".encode() * 1000)
+    (modules / "vmlinuz").write_bytes(f"kernel {kernel}\n".encode() * size)
+    (modules / "initramfs.img").write_bytes(f"initramfs {kernel}\n".encode() * size)
     (path / "usr/bin/program").write_text(f"#!/bin/sh\necho {version}\n")
     (path / "usr/etc/both").write_text("default\n")
     (path / "usr/etc/new-default").write_text(f"{version}\n")
     return path
+
+
+def fill(path, left):
+    """A file that leaves so many bytes of its file system, more or less."""
+    with open(path, "wb") as f:
+        for _ in range(1000):
+            v = os.statvfs(path.parent)
+            more = v.f_bavail * v.f_frsize - left
+            if more < v.f_frsize:
+                break
+            f.write(bytes(min(more, 1 << 20)))
+            f.flush()
+            os.fsync(f.fileno())
 
 
 class Sysroot:
@@ -41,7 +54,7 @@ class Sysroot:
 
     def __init__(self, top, ours=True):
         self.top, self.path, self.trees = top, top / "root", top / "trees"
-        self.path.mkdir()
+        self.path.mkdir(exist_ok=True)
         self.trees.mkdir()
         if ours:
             self.driver("init", "os")
@@ -49,9 +62,9 @@ class Sysroot:
             run("ostree", "admin", "init-fs", self.path)
             run("ostree", "admin", "os-init", "os", f"--sysroot={self.path}")
 
-    def commit(self, version, kernel="k1"):
+    def commit(self, version, kernel="k1", size=1000):
         """A tree, committed to the repository of the sysroot too, so that ostree knows it."""
-        work = tree_make(self.top / f"tree-{version}", version, kernel)
+        work = tree_make(self.top / f"tree-{version}", version, kernel, size)
         checksum = run("ostree", "commit", f"--repo={self.path}/ostree/repo", f"--tree=dir={work}", f"--branch=os/{version}",
                        f"--add-metadata-string=version={version}", "--owner-uid=0", "--owner-gid=0",
                        "--no-xattrs", "-s", version, "--timestamp=2024-01-02 03:04:05 +0000").strip()
@@ -82,19 +95,20 @@ class Sysroot:
     def ostree_names(self):
         return re.findall(r"([0-9a-f]{64}\.\d+)", self.admin("status"))
 
-    def boot_view(self):
+    def boot_view(self, path=None):
         """As a machine boots: loader -> entries by version -> kernel, initramfs, link -> deployment. The list of
         deployments that could be booted, and an exception for what could not."""
-        boot, found = self.path / "boot", []
+        path = path or self.path
+        boot, found = path / "boot", []
         entries = sorted((boot / "loader/entries").glob("*.conf"),
                          key=lambda p: -int(re.search(r"^version (\d+)$", p.read_text(), re.M)[1]))
         for entry in entries:
             text = entry.read_text()
             for key in ("linux", "initrd"):
-                path = boot / re.search(rf"^{key} /(.*)$", text, re.M)[1]
-                assert path.is_file() and path.stat().st_size > 0, f"{entry}: {path}"
+                file = boot / re.search(rf"^{key} /(.*)$", text, re.M)[1]
+                assert file.is_file() and file.stat().st_size > 0, f"{entry}: {file}"
             link = re.search(r"\bostree=/(\S+)", text)[1]
-            tree = self.path / link
+            tree = path / link
             assert tree.is_dir(), f"{entry}: {link} -> {os.path.realpath(tree)}"
             for part in ("usr/bin/program", "etc/both", "usr/lib/os-release"):
                 assert (tree / part).is_file(), f"{tree}: {part}"
@@ -105,7 +119,7 @@ class Sysroot:
         return sorted(p.name for p in (self.path / "ostree/deploy/os/deploy").iterdir() if p.is_dir())
 
 
-class SysrootTest(unittest.TestCase):
+class Base(unittest.TestCase):
     def setUp(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="basalt-sysroot-"))
         self.addCleanup(self.remove)
@@ -124,6 +138,8 @@ class SysrootTest(unittest.TestCase):
         self.assertEqual(s.boot_view(), names)
         self.assertEqual(s.problems(), [])
 
+
+class SysrootTest(Base):
     def snapshot(self, s):
         """Names, modes, links and contents of all that is not the repository, a tree or /var."""
         rows = set()
@@ -476,6 +492,192 @@ class SysrootTest(unittest.TestCase):
                     break
         s.driver("deploy", c1, "stateroot=os")
         self.assertEqual(s.boot_view()[0], s.names()[0])
+
+
+class Image:
+    """An ext4 of its own, as a file."""
+
+    def __init__(self, path, mib, *options):
+        self.path, self.device = path, None
+        with open(path, "wb") as f:
+            f.truncate(mib << 20)
+        run("mkfs.ext4", "-q", "-m", "0", *options, path)
+
+    def mount(self, point):
+        self.device = run("losetup", "--find", "--show", self.path).strip()
+        try:
+            run("mount", self.device, point)
+        except AssertionError:
+            run("losetup", "-d", self.device)
+            self.device = None
+            raise
+        self.point = point
+
+    def umount(self):
+        if self.device:
+            run("umount", self.point)
+            run("losetup", "-d", self.device)
+            self.device = None
+
+    def raw(self, command):
+        """What stands on the disk, the journal not replayed: as a boot loader reads it."""
+        return subprocess.run(["debugfs", "-n", "-R", command, str(self.path)], capture_output=True).stdout.decode()
+
+    def raw_entries(self):
+        """The texts of the entries that a boot loader would find, the default one first; kernels are looked for."""
+        loader = re.search(r'link dest: "(loader\.\d)"', self.raw("stat /boot/loader"))[1]
+        names = re.findall(r"/(ostree-\d+-os\.conf)/", self.raw(f"ls -p /boot/{loader}/entries"))
+        texts = [self.raw(f"cat /boot/{loader}/entries/{n}") for n in names]
+        assert texts and all("ostree=" in t for t in texts), (loader, names, texts)
+        for t in texts:
+            for key in ("linux", "initrd"):
+                path = re.search(rf"^{key} (/.*)$", t, re.M)[1]
+                assert re.search(r"Size: [1-9]", self.raw(f"stat /boot{path}")), path
+        return sorted(texts, key=lambda t: -int(re.search(r"^version (\d+)$", t, re.M)[1]))
+
+
+class DiskTest(Base):
+    """On file systems of its own."""
+
+    def setUp(self):
+        super().setUp()
+        if not os.path.exists("/dev/loop-control") or not shutil.which("debugfs"):
+            self.skipTest("no loop devices, or no debugfs")
+
+    def image(self, name, mib, *options):
+        image = Image(self.dir / name, mib, *options)
+        self.addCleanup(image.umount)
+        return image
+
+    def mounted(self, mib, name="disk"):
+        (self.dir / "s/root").mkdir(parents=True)
+        image = self.image(name, mib)
+        image.mount(self.dir / "s/root")
+        return image, Sysroot(self.dir / "s")
+
+    def state(self, s, copy, look):
+        """What a machine does that lost power in this state: its boot loader, then its kernel."""
+        entries = copy.raw_entries()
+        copy.mount(look)
+        try:
+            view = s.boot_view(look)
+            for text in entries:
+                tree = look / re.search(r"\bostree=/(\S+)", text)[1]
+                assert (tree / "usr/bin/program").is_file(), f"the boot loader's entry leads nowhere:\n{text}"
+            return view
+        finally:
+            copy.umount()
+
+    def test_power(self):
+        """Killed before each step, then the power goes: at once, or when the journal was written but not its
+        contents to their places, which is what a boot loader does not see."""
+        image, s = self.mounted(24)
+        c0, c1, c2 = s.commit("0", "k0"), s.commit("1"), s.commit("2", "k2")
+        s.driver("deploy", c0, "stateroot=os", "options=root=LABEL=root")
+        s.driver("deploy", c1)
+        look, env = self.dir / "look", {"BASALT_FREEZE": 1, "BASALT_KILL": 1, "BASALT_BOOTED": f"os/{c1}.0"}
+        look.mkdir()
+        old, new = [f"{c1}.0", f"{c0}.0"], [f"{c2}.0", f"{c1}.0"]
+        image.umount()
+        shutil.copy(image.path, self.dir / "base")
+        staged = self.dir / "base-staged"
+        shutil.copy(image.path, staged)
+        points = 0
+        for verb, allowed in ((["deploy", c2], [old, new]), (["rollback"], [old, old[::-1]]),
+                              (["finalize"], [old, new]), (["remove", "1"], [old, old[:1]])):
+            for n in range(1, 100):
+                shutil.copy(self.dir / "base", image.path)
+                image.mount(s.path)
+                if verb == ["finalize"]:
+                    s.driver("stage", c2, **env)
+                p = s.driver(*verb, check=False, BASALT_STEP=n, **env)
+                for state in ("now", "journal"):
+                    if state == "journal":
+                        with open(s.path / "mark", "w") as f:  # not syncfs(): that writes all to its place
+                            os.fsync(f.fileno())
+                    copy = self.image(f"copy-{state}", 24)
+                    run("cp", "--sparse=always", image.path, copy.path)
+                    with self.subTest(f"{verb} {n} {state}"):
+                        self.assertIn(self.state(s, copy, look), allowed)
+                    points += 1
+                image.umount()
+                if p.returncode == 0:
+                    break
+        print(f"{points} points")
+
+    def test_full(self):
+        """A disk that is full sooner or later."""
+        image, s = self.mounted(16)
+        c0, c1, c2 = s.commit("0", "k0"), s.commit("1", "k1"), s.commit("2", "k2", 20000)
+        s.driver("deploy", c0, "stateroot=os")
+        s.driver("deploy", c1)
+        old, done, failed = [f"{c1}.0", f"{c0}.0"], 0, 0
+        for kib in list(range(0, 900, 50)) + [1500, 3000]:
+            ballast = s.path / "ballast"
+            fill(ballast, kib << 10)
+            p = s.driver("deploy", c2, check=False)
+            self.assertEqual(s.problems(), [])
+            if p.returncode:
+                self.assertIn("No space left", p.stdout)
+                self.assertEqual(s.boot_view(), old)
+                self.assertEqual(len(s.trees_there()), 2)
+                failed += 1
+            else:
+                done += 1
+                self.assertEqual(s.boot_view(), [f"{c2}.0", f"{c1}.0"])
+                s.driver("remove", "0")
+                s.driver("deploy", c0, "stateroot=os")
+                s.driver("rollback")
+                self.assertEqual(s.boot_view(), old)
+            ballast.unlink(missing_ok=True)
+        self.assertGreater(done, 0)
+        self.assertGreater(failed, 3)
+
+    def test_small_boot(self):
+        """/boot of its own: kernels are copied; one too many makes the oldest go first, or is refused."""
+        image, s = self.mounted(48)
+        boot = self.image("boot", 12, "-O", "^has_journal")
+        for name in os.listdir(s.path / "boot"):
+            run("rm", "-rf", s.path / "boot" / name)
+        boot.mount(s.path / "boot")
+        s.driver("init", "os")
+        size = 100000  # a kernel of 1 MB, an initramfs of 1.4 MB
+        c = [s.commit(str(i), f"k{i}", size) for i in range(4)]
+        s.driver("deploy", c[0], "stateroot=os")
+        s.driver("deploy", c[1])
+        inode = next((s.path / "boot/ostree").glob("*/vmlinuz-*")).stat()
+        self.assertEqual((inode.st_nlink, inode.st_size), (1, 10 * size))
+        fill(s.path / "boot/ballast", 2 << 20)
+        out = s.driver("deploy", c[2])
+        self.assertIn("old deployments were removed first", out)
+        self.assert_agree(s, [f"{c[2]}.0", f"{c[1]}.0"])
+        s.driver("pin", "1", "1")
+        p = s.driver("deploy", c[3], check=False)
+        self.assertIn("the kernel needs 4 MiB in /boot, 2 MiB are free and 0 MiB more", p.stdout)
+        self.assert_agree(s, [f"{c[2]}.0", f"{c[1]}.0"])
+        self.assertEqual(len(s.trees_there()), 2)
+        boot.umount()
+
+    def test_fat_boot(self):
+        image, s = self.mounted(16)
+        c0 = s.commit("0")
+        shutil.rmtree(s.path / "boot")
+        (s.path / "boot").mkdir()
+        path = self.dir / "fat"
+        with open(path, "wb") as f:
+            f.truncate(4 << 20)
+        run("mkfs.vfat", path)
+        fat = Image.__new__(Image)
+        fat.path, fat.device = path, None
+        self.addCleanup(fat.umount)
+        try:
+            fat.mount(s.path / "boot")
+        except AssertionError:
+            self.skipTest("this kernel has no FAT")
+        p = s.driver("deploy", c0, "stateroot=os", check=False)
+        self.assertIn("symbolic links", p.stdout)
+        self.assertEqual(s.trees_there() if (s.path / "ostree/deploy/os/deploy").exists() else [], [])
+        fat.umount()
 
 
 if __name__ == "__main__":
