@@ -27,14 +27,27 @@ enum {
     FLAGS_KEPT = FS_IMMUTABLE_FL | FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_SYNC_FL | FS_DIRSYNC_FL
 };
 
-typedef struct Copy {
+struct TreeCopier {
     TreeCopy how;
+    bool no_clone; /* this file system shares no extents, or not with that one */
+    bool no_times, no_flags;
+    char *buffer, *names, *value;
+    uint64_t bytes;
+};
+
+/* A name in an open directory. */
+typedef struct Place {
+    int dirfd;
+    const char *name;
+} Place;
+
+typedef struct Copy {
+    TreeCopier node;
     int root; /* of the copy */
     dev_t device;
     Arena *arena;
     Map links; /* "inode number" to the path of its copy */
     Buf path;
-    char *buffer, *names, *value;
     TreeCopyCounts counts;
     unsigned depth;
 } Copy;
@@ -59,7 +72,8 @@ static int flags_set(int fd, unsigned flags)
 }
 
 /* By what it is called where it goes; NULL: it stays behind. */
-static const char *attribute_name(const Copy *c, const char *name, char renamed[static XATTR_NAME_MAX + 32])
+static const char *attribute_name(const TreeCopier *c, const char *name,
+                                  char renamed[static XATTR_NAME_MAX + 32])
 {
     const char *rest = NULL, *prefix = "";
     if (c->how == TREE_COPY_SAVE && strncmp(name, USER, strlen(USER)) == 0) {
@@ -83,7 +97,7 @@ typedef struct Ends {
     bool follow;
 } Ends;
 
-static int attributes_copy(Copy *c, const Ends *at)
+static int attributes_copy(TreeCopier *c, const Ends *at)
 {
     char renamed[XATTR_NAME_MAX + 32];
     ssize_t n = (at->follow ? listxattr : llistxattr)(at->from, c->names, NAMES_MAX);
@@ -100,7 +114,7 @@ static int attributes_copy(Copy *c, const Ends *at)
     return 0;
 }
 
-static int flags_copy(const Copy *c, int from, int to)
+static int flags_copy(const TreeCopier *c, int from, int to)
 {
     unsigned flags = 0;
     if (c->how == TREE_COPY_RESTORE)
@@ -115,7 +129,7 @@ static int flags_copy(const Copy *c, int from, int to)
 }
 
 /* Of a file or directory that is open on both sides. */
-static int open_attributes_copy(Copy *c, int from, int to, const struct stat *st)
+static int open_attributes_copy(TreeCopier *c, int from, int to, const struct stat *st)
 {
     char in[64], out[64];
     snprintf(in, sizeof(in), "/proc/self/fd/%d", from);
@@ -125,15 +139,16 @@ static int open_attributes_copy(Copy *c, int from, int to, const struct stat *st
     int r = attributes_copy(c, &(Ends){in, out, true});
     if (r < 0)
         return r;
-    if (fchmod(to, st->st_mode & 07777) < 0 ||
-        futimens(to, (struct timespec[]){st->st_atim, st->st_mtim}) < 0)
+    if (fchmod(to, st->st_mode & 07777) < 0)
         return -errno;
-    return flags_copy(c, from, to);
+    if (!c->no_times && futimens(to, (struct timespec[]){st->st_atim, st->st_mtim}) < 0)
+        return -errno;
+    return c->no_flags ? 0 : flags_copy(c, from, to);
 }
 
 /* ---- contents ---- */
 
-static int extent_copy(Copy *c, int from, int to, off_t at, off_t end)
+static int extent_copy(TreeCopier *c, int from, int to, off_t at, off_t end)
 {
     while (at < end) {
         size_t n = end - at < BUFFER_SIZE ? (size_t)(end - at) : BUFFER_SIZE;
@@ -147,72 +162,91 @@ static int extent_copy(Copy *c, int from, int to, off_t at, off_t end)
             done += put;
         }
         at += got;
-        c->counts.bytes += (uint64_t)got;
+        c->bytes += (uint64_t)got;
     }
     return 0;
 }
 
-static int data_copy(Copy *c, int from, int to, off_t size)
+/* Its size is set where it ends in a hole: else it has it. */
+static int data_copy(TreeCopier *c, int from, int to, off_t size)
 {
     int r = 0;
-    if (ftruncate(to, size) < 0)
-        return -errno;
-    for (off_t at = 0; r >= 0 && at < size;) {
+    off_t end = 0;
+    for (off_t at = 0; r >= 0 && at < size; at = end) {
         off_t data = lseek(from, at, SEEK_DATA);
-        if (data < 0)
-            return errno == ENXIO ? 0 : -errno;
-        off_t hole = lseek(from, data, SEEK_HOLE);
+        if (data < 0 && errno == ENXIO)
+            break;
+        off_t hole = data < 0 ? data : lseek(from, data, SEEK_HOLE);
         if (hole < 0)
             return -errno;
         r = extent_copy(c, from, to, data, hole);
-        at = hole;
+        end = hole;
     }
-    return r;
+    return r >= 0 && end < size && ftruncate(to, size) < 0 ? -errno : r;
 }
 
-static int file_copy(Copy *c, int from, int to, const char *name, const struct stat *st)
+/* 1: the file system shares the extents of one file with the other. */
+static int data_clone(TreeCopier *c, int from, int to, off_t size)
 {
-    _cleanup_close_ int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
+    if (c->no_clone || size == 0)
+        return 0;
+    if (ioctl(to, FICLONE, from) < 0) {
+        c->no_clone = true;
+        return 0;
+    }
+    c->bytes += (uint64_t)size;
+    return 1;
+}
+
+static int file_copy(TreeCopier *c, Place from, Place to, const struct stat *st)
+{
+    _cleanup_close_ int in = openat(from.dirfd, from.name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
     if (in < 0)
         return -errno;
-    _cleanup_close_ int out = openat(to, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    _cleanup_close_ int out = openat(to.dirfd, to.name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (out < 0)
         return -errno;
-    int r = data_copy(c, in, out, st->st_size);
+    /* What the directory has for new files is not what the file had. */
+    if (fremovexattr(out, "system.posix_acl_access") < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+        return -errno;
+    int r = data_clone(c, in, out, st->st_size);
+    if (r == 0)
+        r = data_copy(c, in, out, st->st_size);
     return r < 0 ? r : open_attributes_copy(c, in, out, st);
 }
 
-static int link_copy(int from, int to, const char *name)
+static int link_copy(Place from, Place to)
 {
     char target[PATH_MAX + 1];
-    ssize_t n = readlinkat(from, name, target, PATH_MAX);
+    ssize_t n = readlinkat(from.dirfd, from.name, target, PATH_MAX);
     if (n < 0 || n >= PATH_MAX)
         return n < 0 ? -errno : -ENAMETOOLONG;
     target[n] = '\0';
-    return symlinkat(target, to, name) < 0 ? -errno : 0;
+    return symlinkat(target, to.dirfd, to.name) < 0 ? -errno : 0;
 }
 
 /* Links, device nodes, pipes, sockets. */
-static int node_copy(Copy *c, int from, int to, const char *name, const struct stat *st)
+static int other_copy(TreeCopier *c, Place from, Place to, const struct stat *st)
 {
     char a[NAME_MAX + 64], b[NAME_MAX + 64];
-    int r = S_ISLNK(st->st_mode)                                                ? link_copy(from, to, name)
-            : mknodat(to, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) < 0 ? -errno
-                                                                                : 0;
+    int r = S_ISLNK(st->st_mode)                                                         ? link_copy(from, to)
+            : mknodat(to.dirfd, to.name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) < 0 ? -errno
+                                                                                         : 0;
     if (r < 0)
         return r;
-    if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fchownat(to.dirfd, to.name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
-    snprintf(a, sizeof(a), "/proc/self/fd/%d/%s", from, name);
-    snprintf(b, sizeof(b), "/proc/self/fd/%d/%s", to, name);
+    snprintf(a, sizeof(a), "/proc/self/fd/%d/%s", from.dirfd, from.name);
+    snprintf(b, sizeof(b), "/proc/self/fd/%d/%s", to.dirfd, to.name);
     r = attributes_copy(c, &(Ends){a, b, false});
     if (r < 0)
         return r;
-    if (!S_ISLNK(st->st_mode) && fchmodat(to, name, st->st_mode & 07777, 0) < 0)
+    if (!S_ISLNK(st->st_mode) && fchmodat(to.dirfd, to.name, st->st_mode & 07777, 0) < 0)
         return -errno;
-    return utimensat(to, name, (struct timespec[]){st->st_atim, st->st_mtim}, AT_SYMLINK_NOFOLLOW) < 0
-               ? -errno
-               : 0;
+    if (!c->no_times &&
+        utimensat(to.dirfd, to.name, (struct timespec[]){st->st_atim, st->st_mtim}, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return 0;
 }
 
 /* 1: it is a further name of something that was copied. */
@@ -241,7 +275,7 @@ static int subdirectory_copy(Copy *c, int from, int to, const char *name, const 
     int r = directory_copy(c, in, out, e);
     if (r < 0)
         return r;
-    r = open_attributes_copy(c, in, out, st);
+    r = open_attributes_copy(&c->node, in, out, st);
     return r < 0 ? fail(c, r, e) : 0;
 }
 
@@ -257,7 +291,8 @@ static int entry_copy(Copy *c, int from, int to, const char *name, Error *e)
         return subdirectory_copy(c, from, to, name, &st, e);
     int r = link_again(c, to, name, &st);
     if (r == 0)
-        r = S_ISREG(st.st_mode) ? file_copy(c, from, to, name, &st) : node_copy(c, from, to, name, &st);
+        r = (S_ISREG(st.st_mode) ? file_copy : other_copy)(&c->node, (Place){from, name}, (Place){to, name},
+                                                           &st);
     return r < 0 ? fail(c, r, e) : 0;
 }
 
@@ -291,14 +326,27 @@ static int directory_copy(Copy *c, int from, int to, Error *e)
     return errno ? fail(c, -errno, e) : 0;
 }
 
+static void node_init(TreeCopier *c, TreeCopy how)
+{
+    *c = (TreeCopier){
+        .how = how, .buffer = malloc(BUFFER_SIZE), .names = malloc(NAMES_MAX), .value = malloc(VALUE_MAX)};
+    if (!c->buffer || !c->names || !c->value)
+        abort();
+}
+
+static void node_done(TreeCopier *c)
+{
+    free(c->buffer);
+    free(c->names);
+    free(c->value);
+}
+
 static void copy_done(Copy *c)
 {
     map_done(&c->links);
     buf_done(&c->path);
     arena_free(c->arena);
-    free(c->buffer);
-    free(c->names);
-    free(c->value);
+    node_done(&c->node);
 }
 
 int tree_copy(int from, int to, TreeCopy how, TreeCopyCounts *ret, Error *e)
@@ -307,21 +355,48 @@ int tree_copy(int from, int to, TreeCopy how, TreeCopyCounts *ret, Error *e)
     if (fstat(from, &st) < 0)
         return error_errno(e, -errno, "copying a tree");
     _cleanup_(copy_done)
-    Copy c = {.how = how,
-              .root = to,
-              .device = st.st_dev,
-              .arena = arena_new(),
-              .buffer = malloc(BUFFER_SIZE),
-              .names = malloc(NAMES_MAX),
-              .value = malloc(VALUE_MAX)};
-    if (!c.buffer || !c.names || !c.value)
-        abort();
+    Copy c = {.root = to, .device = st.st_dev, .arena = arena_new()};
+    node_init(&c.node, how);
     int r = directory_copy(&c, from, to, e);
     if (r < 0)
         return r;
-    r = open_attributes_copy(&c, from, to, &st);
+    r = open_attributes_copy(&c.node, from, to, &st);
     if (r < 0)
         return fail(&c, r, e);
+    c.counts.bytes = c.node.bytes;
     *ret = c.counts;
     return 0;
+}
+
+/* ---- one name ---- */
+
+TreeCopier *tree_copier_new(void)
+{
+    TreeCopier *c = malloc(sizeof(*c));
+
+    if (!c)
+        abort();
+    node_init(c, TREE_COPY_PLAIN);
+    c->no_flags = true;
+    return c;
+}
+
+void tree_copier_free(TreeCopier *c)
+{
+    if (!c)
+        return;
+    node_done(c);
+    free(c);
+}
+
+int tree_copy_one(TreeCopier *c, int from, const char *name, int to, const char *as, bool dated)
+{
+    struct stat st;
+
+    if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return -EINVAL;
+    c->no_times = !dated;
+    return (S_ISREG(st.st_mode) ? file_copy : other_copy)(c, (Place){from, name}, (Place){to, as}, &st);
 }

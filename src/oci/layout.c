@@ -341,6 +341,13 @@ void layout_free(Layout *l)
     free(l);
 }
 
+int layout_resolve(Layout *l, ContentDigest *ret, Error *e)
+{
+    (void)e;
+    *ret = l->top.digest;
+    return 0;
+}
+
 int layout_image(Layout *l, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e)
 {
     Manifest m = l->top;

@@ -14,6 +14,7 @@ int layout_open(const ImageReference *reference, Layout **ret, Error *e);
 void layout_free(Layout *l);
 DEFINE_CLEANUP(Layout *, layout_free);
 
+int layout_resolve(Layout *l, ContentDigest *ret, Error *e); /* what the name stands for */
 /* As registry_image(), registry_blob(), registry_blob_read(); what is given lives in `a` and in the layout.
  */
 int layout_image(Layout *l, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e);

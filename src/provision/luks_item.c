@@ -17,6 +17,7 @@
 #include "provision/clevis.h"
 #include "provision/luks_plan.h"
 #include "system/luks_device.h"
+#include "system/mapping.h"
 
 enum { GENERATED_BYTES = 4096 };
 
@@ -154,6 +155,11 @@ static int luks_apply(StorageContext *c, StorageItem *item, Error *e)
     bool open = p->action == LUKS_REUSE && item->facts->luks.opened;
     int r = 0;
 
+    /* Of a run that was killed while it opened the container. */
+    if (open && (r = mapping_remove_unstarted(item->facts->luks.mapping, e)) > 0)
+        open = false;
+    if (r < 0)
+        return error_wrap(e, r, "encrypted volume '%s'", l->name);
     if (p->action == LUKS_REUSE)
         r = reuse(c, l, p, &key, e);
     else {

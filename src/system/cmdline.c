@@ -86,7 +86,7 @@ static CmdlineWords flatten(Arena *a, const char *const *items, size_t n)
     return w;
 }
 
-static char *join(Arena *a, const CmdlineWords *w)
+char *cmdline_join(Arena *a, const CmdlineWords *w)
 {
     size_t size = 0;
     for (size_t i = 0; i < w->n; i++)
@@ -118,6 +118,6 @@ int cmdline_edit(Arena *a, const char *text, const CmdlineEdit *edit, const char
         *ret = text;
         return 0;
     }
-    *ret = join(a, &result);
+    *ret = cmdline_join(a, &result);
     return 1;
 }

@@ -13,6 +13,7 @@ typedef struct CmdlineWords {
 } CmdlineWords;
 
 CmdlineWords cmdline_split(Arena *a, const char *text, CmdlineSplit how);
+char *cmdline_join(Arena *a, const CmdlineWords *w); /* one space between two */
 /* The value of the last `key=value`; "" for the key alone; NULL when it is not there. Quotes around the word
  * or around the value are taken off in the quoted way only. */
 const char *cmdline_last(Arena *a, const char *text, CmdlineSplit how, const char *key);

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/library.h"
+#include "system/mapping.h"
 
 enum { DEFAULT_KEY_BITS = 256, FAST_ITERATIONS = 1000, TAIL_WIPED = 1 << 20, WIPE_STEP = 1 << 20 };
 enum { MEMORY_MIN_KIB = 64 << 10, MEMORY_MAX_KIB = 1 << 20 };
@@ -389,7 +390,10 @@ int luks_device_close(const char *name, Error *e)
     _cleanup_session_ Session s = {0};
     pthread_mutex_lock(&lock);
     last_message[0] = '\0';
-    int r = load_locked(e);
+    int r = mapping_remove_unstarted(name, e);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = load_locked(e);
     if (r < 0)
         return r;
     r = lib.init_by_name(&s.cd, name);

@@ -1,21 +1,18 @@
 /* New objects wait in tmp/basalt-import, flat, under their final names with their kind. commit: sync the file
- * system, so that no name can come before its contents; rename each into its place; sync the directories. A
+ * system, so that no name can come before its contents; rename each into its place, commits last; sync the
+ * directories. A
  * power cut between two renames leaves whole objects that nothing refers to, and the rest aside, where the
- * next session finds and removes it. One writer at a time: the lock is the repository's own (flock on .lock),
- * which libostree takes too. */
+ * next session finds and removes it. One writer at a time (repo_lock()). */
 #include "update/object_store.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/xattr.h>
 
 #include "base/file.h"
 
 #define ASIDE "tmp/basalt-import"
-
-enum { CONFIG_MAX = 64 << 10, NAME_SIZE = OSTREE_CHECKSUM_TEXT + 8 };
 
 struct ObjectStore {
     int repo, aside, lock;
@@ -24,8 +21,6 @@ struct ObjectStore {
     pthread_mutex_t mutex; /* of the counts */
     ObjectCounts counts;
 };
-
-static const char *const suffixes[] = {".file", ".dirtree", ".dirmeta", ".commit"};
 
 /* ---- a repository ---- */
 
@@ -48,29 +43,6 @@ int object_store_init(int dirfd, const char *path, Error *e)
     return r < 0 ? error_errno(e, r, "making the repository %s", path) : 0;
 }
 
-/* The word of "mode=" in the config; libostree writes key files. */
-static bool is_bare(const Buf *config)
-{
-    for (const char *line = config->data; line && *line;
-         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
-        size_t n = strcspn(line, "\n");
-        if (n == strlen("mode=bare") && strncmp(line, "mode=bare", n) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int lock_take(ObjectStore *s, Error *e)
-{
-    s->lock = openat(s->repo, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-    if (s->lock < 0)
-        return error_errno(e, -errno, "the repository's lock");
-    if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? error_set(e, EBUSY, "another program is changing the repository")
-                                    : error_errno(e, -errno, "the repository's lock");
-    return 0;
-}
-
 static int aside_make(ObjectStore *s, Error *e)
 {
     int r = tree_remove_at(s->repo, ASIDE);
@@ -82,24 +54,32 @@ static int aside_make(ObjectStore *s, Error *e)
     return s->aside < 0 ? error_errno(e, -errno, ASIDE) : 0;
 }
 
-int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *context, ObjectStore **ret,
-                      Error *e)
+int object_store_open_reading(int dirfd, const char *path, ObjectStore **ret, Error *e)
 {
     _cleanup_object_store_ ObjectStore *s = calloc(1, sizeof(*s));
-    _cleanup_buf_ Buf config = BUF_INIT;
 
     if (!s)
         abort();
     s->aside = s->lock = -EBADF;
+    pthread_mutex_init(&s->mutex, NULL);
+    s->repo = repo_open(dirfd, path, e);
+    if (s->repo < 0)
+        return s->repo;
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+int object_store_open(int dirfd, const char *path, ObjectStoreStep step, void *context, ObjectStore **ret,
+                      Error *e)
+{
+    _cleanup_object_store_ ObjectStore *s = NULL;
+    int r = object_store_open_reading(dirfd, path, &s, e);
+
+    if (r < 0)
+        return r;
     s->step = step;
     s->context = context;
-    pthread_mutex_init(&s->mutex, NULL);
-    s->repo = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->repo < 0)
-        return error_errno(e, -errno, "%s", path);
-    if (file_read_at(s->repo, "config", CONFIG_MAX, &config, NULL) < 0 || !is_bare(&config))
-        return error_set(e, EMEDIUMTYPE, "%s is no OSTree repository of the mode 'bare'", path);
-    int r = lock_take(s, e);
+    r = s->lock = repo_lock(s->repo, e);
     if (r >= 0)
         r = aside_make(s, e);
     if (r < 0)
@@ -130,21 +110,9 @@ static int step(ObjectStore *s, const char *what, Error *e)
 
 /* ---- names ---- */
 
-/* "3b841d….dirmeta"; its place is the same with a slash after two digits. */
-static void object_name(ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM], char out[NAME_SIZE])
-{
-    hex_encode(checksum, OSTREE_CHECKSUM, out);
-    strcpy(out + OSTREE_CHECKSUM_TEXT - 1, suffixes[kind]);
-}
-
-static void object_place(const char *name, char out[NAME_SIZE + 16])
-{
-    snprintf(out, NAME_SIZE + 16, "objects/%.2s/%s", name, name + 2);
-}
-
 static bool has_name(const ObjectStore *s, const char *name)
 {
-    char place[NAME_SIZE + 16];
+    char place[OBJECT_PLACE_SIZE];
 
     object_place(name, place);
     return faccessat(s->repo, place, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
@@ -153,7 +121,7 @@ static bool has_name(const ObjectStore *s, const char *name)
 
 bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM])
 {
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
 
     object_name(kind, checksum, name);
     return has_name(s, name);
@@ -162,30 +130,28 @@ bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t check
 int object_store_read(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM],
                       size_t max, Buf *ret, Error *e)
 {
-    _cleanup_(digest_freep)
-    Digest *d = NULL;
-    char name[NAME_SIZE], place[NAME_SIZE + 16];
-    uint8_t found[DIGEST_SIZE_MAX];
-    Buf b = BUF_INIT;
+    char name[OBJECT_NAME_SIZE];
 
     object_name(kind, checksum, name);
-    object_place(name, place);
     bool aside = faccessat(s->aside, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-    int r = file_read_at(aside ? s->aside : s->repo, aside ? name : place, max, &b, e);
-    if (r >= 0)
-        r = digest_new(DIGEST_SHA256, &d, e);
-    if (r >= 0) {
-        digest_update(d, b.data, b.len);
-        (void)digest_finish(d, found);
-        if (memcmp(found, checksum, OSTREE_CHECKSUM) != 0)
-            r = error_set(e, EBADMSG, "object %s of the repository is damaged", name);
-    }
-    if (r < 0) {
-        buf_done(&b);
-        return r;
-    }
-    buf_done(ret);
-    *ret = b;
+    return aside ? repo_read_as(s->aside, name, checksum, max, ret, e)
+                 : repo_read(s->repo, kind, checksum, max, ret, e);
+}
+
+int object_store_directory(const ObjectStore *s)
+{
+    return s->repo;
+}
+
+int object_store_stat(const ObjectStore *s, const uint8_t file[OSTREE_CHECKSUM], struct stat *ret, Error *e)
+{
+    char name[OBJECT_NAME_SIZE], place[OBJECT_PLACE_SIZE];
+
+    object_name(OBJECT_FILE, file, name);
+    object_place(name, place);
+    if (fstatat(s->aside, name, ret, AT_SYMLINK_NOFOLLOW) < 0 &&
+        fstatat(s->repo, place, ret, AT_SYMLINK_NOFOLLOW) < 0)
+        return error_errno(e, -errno, "%s", place);
     return 0;
 }
 
@@ -225,7 +191,7 @@ static int checksum_of(const void *head, size_t head_n, const void *data, size_t
 int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n,
                      uint8_t ret[OSTREE_CHECKSUM], Error *e)
 {
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
     int r = checksum_of(data, n, NULL, 0, ret, e);
 
     if (r < 0)
@@ -250,14 +216,19 @@ static int xattrs_write(int fd, const OstreeMeta *m)
 /* A symlink has to be made under a name; nobody else looks for one that is no object's. */
 static int symlink_write(ObjectStore *s, const OstreeMeta *m, const char *target, const char *name)
 {
-    char fresh[NAME_SIZE + 32];
+    char fresh[OBJECT_NAME_SIZE + 32], path[OBJECT_NAME_SIZE + 64];
     int r = 0;
 
     snprintf(fresh, sizeof(fresh), "%s.%lx", name, (unsigned long)pthread_self());
     if (symlinkat(target, s->aside, fresh) < 0)
         return -errno;
-    if (fchownat(s->aside, fresh, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-        renameat(s->aside, fresh, s->aside, name) < 0)
+    snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", s->aside, fresh);
+    if (fchownat(s->aside, fresh, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0)
+        r = -errno;
+    for (size_t i = 0; r >= 0 && i < m->n_xattrs; i++)
+        if (lsetxattr(path, m->xattrs[i].name, m->xattrs[i].value, m->xattrs[i].n, 0) < 0)
+            r = -errno;
+    if (r >= 0 && renameat(s->aside, fresh, s->aside, name) < 0)
         r = -errno;
     if (r < 0)
         (void)unlinkat(s->aside, fresh, 0);
@@ -268,10 +239,8 @@ int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *ta
                              uint8_t ret[OSTREE_CHECKSUM], Error *e)
 {
     _cleanup_buf_ Buf head = BUF_INIT;
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
 
-    if (m->n_xattrs > 0)
-        return error_set(e, EOPNOTSUPP, "a symbolic link with extended attributes");
     ostree_file_header(m, target, &head);
     int r = checksum_of(head.data, head.len, NULL, 0, ret, e);
     if (r < 0)
@@ -293,13 +262,36 @@ int object_file_begin(ObjectFile *f, ObjectStore *s, const OstreeMeta *meta, Err
     f->buffer = BUF_INIT;
     object_file_done(f);
     kept.len = 0;
-    *f = (ObjectFile){.store = s, .meta = meta, .buffer = kept, .fd = -EBADF};
+    *f = (ObjectFile){.store = s, .meta = meta, .buffer = kept, .fd = -EBADF, .twin = -EBADF};
     int r = digest_new(DIGEST_SHA256, &f->digest, e);
     if (r < 0)
         return r;
     ostree_file_header(meta, NULL, &head);
     digest_update(f->digest, head.data, head.len);
     return 0;
+}
+
+void object_file_expect(ObjectFile *f, const uint8_t checksum[OSTREE_CHECKSUM])
+{
+    char name[NAME_SIZE], place[NAME_SIZE + 16];
+
+    object_name(OBJECT_FILE, checksum, name);
+    object_place(name, place);
+    closep(&f->twin);
+    f->twin = openat(f->store->repo, place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+static bool twin_has(ObjectFile *f, const char *data, size_t n)
+{
+    char piece[16 << 10];
+
+    for (size_t at = 0; at < n;) {
+        size_t take = n - at < sizeof(piece) ? n - at : sizeof(piece);
+        if (file_read_part(f->twin, piece, take, f->size + at) < 0 || memcmp(piece, data + at, take) != 0)
+            return false;
+        at += take;
+    }
+    return true;
 }
 
 static int spool_open(ObjectFile *f, Error *e)
@@ -316,12 +308,40 @@ static int spool_open(ObjectFile *f, Error *e)
     return r < 0 ? error_errno(e, r, "writing to the repository") : 0;
 }
 
+/* What it had in common with the other so far is written after all. */
+static int twin_part(ObjectFile *f, Error *e)
+{
+    _cleanup_close_ int twin = TAKE_FD(f->twin);
+    uint64_t left = f->size;
+    int r = spool_open(f, e);
+
+    while (r >= 0 && left > 0) {
+        char piece[16 << 10];
+        size_t take = left < sizeof(piece) ? (size_t)left : sizeof(piece);
+        r = file_read_part(twin, piece, take, f->size - left);
+        if (r >= 0)
+            r = file_write_fd(f->fd, piece, take);
+        left -= take;
+        if (r < 0)
+            (void)error_errno(e, r, "writing to the repository");
+    }
+    return r;
+}
+
 int object_file_add(ObjectFile *f, const void *data, size_t n, Error *e)
 {
     int r = 0;
 
     digest_update(f->digest, data, n);
+    if (f->twin >= 0 && twin_has(f, data, n)) {
+        f->size += n;
+        return 0;
+    }
+    if (f->twin >= 0)
+        r = twin_part(f, e);
     f->size += n;
+    if (r < 0)
+        return r;
     if (f->fd < 0 && f->size <= OBJECT_IN_MEMORY) {
         buf_add(&f->buffer, data, n);
         return 0;
@@ -363,19 +383,22 @@ static int file_finish(ObjectFile *f, const char *name)
 int object_file_end(ObjectFile *f, uint8_t ret[OSTREE_CHECKSUM], Error *e)
 {
     uint8_t out[DIGEST_SIZE_MAX];
-    char name[NAME_SIZE];
+    char name[OBJECT_NAME_SIZE];
     int r = 0;
 
     (void)digest_finish(f->digest, out);
     memcpy(ret, out, OSTREE_CHECKSUM);
     object_name(OBJECT_FILE, ret, name);
     if (!has_name(f->store, name)) {
-        r = step(f->store, "an object", e);
+        r = f->twin >= 0 ? twin_part(f, e) : 0;
+        if (r >= 0)
+            r = step(f->store, "an object", e);
         if (r >= 0)
             r = counted(f->store, file_finish(f, name), f->size, name, e);
     }
     closep(&f->fd);
-    f->fd = -EBADF;
+    closep(&f->twin);
+    f->fd = f->twin = -EBADF;
     return r;
 }
 
@@ -383,13 +406,20 @@ void object_file_done(ObjectFile *f)
 {
     digest_free(f->digest);
     closep(&f->fd);
+    closep(&f->twin);
     buf_done(&f->buffer);
     *f = OBJECT_FILE_INIT;
 }
 
 /* ---- the end ---- */
 
-static int move_all(ObjectStore *s, bool touched[256], Error *e)
+static bool is_commit(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return dot && strcmp(dot, ".commit") == 0;
+}
+
+static int move_all(ObjectStore *s, bool commits, bool touched[256], Error *e)
 {
     _cleanup_close_ int again = openat(s->aside, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_closedir_ DIR *d = again < 0 ? NULL : fdopendir(again);
@@ -399,10 +429,10 @@ static int move_all(ObjectStore *s, bool touched[256], Error *e)
         return error_errno(e, -errno, ASIDE);
     again = -EBADF;
     while (errno = 0, (entry = readdir(d))) {
-        char place[NAME_SIZE + 16], directory[16];
+        char place[OBJECT_PLACE_SIZE], directory[16];
         uint8_t first;
-        if (entry->d_name[0] == '.' || strlen(entry->d_name) >= NAME_SIZE ||
-            !hex_decode(entry->d_name, 2, &first))
+        if (entry->d_name[0] == '.' || strlen(entry->d_name) >= OBJECT_NAME_SIZE ||
+            !hex_decode(entry->d_name, 2, &first) || is_commit(entry->d_name) != commits)
             continue;
         object_place(entry->d_name, place);
         snprintf(directory, sizeof(directory), "objects/%.2s", entry->d_name);
@@ -432,17 +462,19 @@ static int sync_directories(ObjectStore *s, const bool touched[256], Error *e)
     return objects < 0 || dir_sync(objects) < 0 ? error_errno(e, -errno, "objects") : 0;
 }
 
+/* Commits when all that they are of has its place: ostree's fsck follows each that it finds. */
 int object_store_commit(ObjectStore *s, ObjectCounts *ret, Error *e)
 {
-    bool touched[256] = {false};
     int r = step(s, "the sync", e);
 
     if (r >= 0 && s->counts.objects > 0 && syncfs(s->aside) < 0)
         r = error_errno(e, -errno, "writing the repository");
-    if (r >= 0 && s->counts.objects > 0)
-        r = move_all(s, touched, e);
-    if (r >= 0)
-        r = sync_directories(s, touched, e);
+    for (int commits = 0; r >= 0 && s->counts.objects > 0 && commits < 2; commits++) {
+        bool touched[256] = {false};
+        r = move_all(s, commits, touched, e);
+        if (r >= 0)
+            r = sync_directories(s, touched, e);
+    }
     if (r < 0)
         return r;
     if (ret)

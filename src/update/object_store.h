@@ -4,9 +4,9 @@
  * aside and makes them part of the repository at its end, after a sync: killed at any moment, the repository
  * has the objects that it had, and perhaps some whole new ones that nothing refers to yet. Layout: libostree
  * docs/repo.md. Needs the right to give files away; owners, modes and attributes are those of the objects. */
-#include "update/ostree_object.h"
+#include <sys/stat.h>
 
-typedef enum ObjectKind { OBJECT_FILE, OBJECT_TREE, OBJECT_DIRMETA, OBJECT_COMMIT } ObjectKind;
+#include "update/repo.h"
 
 /* Makes an empty repository in an empty or absent directory; 0 also where one is already. */
 int object_store_init(int dirfd, const char *path, Error *e);
@@ -18,6 +18,8 @@ typedef struct ObjectStore ObjectStore;
 typedef int (*ObjectStoreStep)(void *context, const char *what);
 int object_store_open(int dirfd, const char *path, ObjectStoreStep steps, void *context, ObjectStore **ret,
                       Error *e);
+/* For looking only: without the lock, and nothing is made. */
+int object_store_open_reading(int dirfd, const char *path, ObjectStore **ret, Error *e);
 void object_store_free(ObjectStore *s); /* what was not committed goes */
 DEFINE_CLEANUP(ObjectStore *, object_store_free);
 #define _cleanup_object_store_ _cleanup_(object_store_freep)
@@ -28,6 +30,10 @@ bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t check
 int object_store_read(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM],
                       size_t max, Buf *ret, Error *e);
 
+int object_store_directory(const ObjectStore *s); /* the repository's, borrowed */
+/* -ENOENT. Of a regular file its size, of a symlink the length of its target. */
+int object_store_stat(const ObjectStore *s, const uint8_t file[OSTREE_CHECKSUM], struct stat *ret, Error *e);
+
 /* 1: it is new; 0: it was there. *ret is its name. Metadata and symlinks come whole. */
 int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n,
                      uint8_t ret[OSTREE_CHECKSUM], Error *e);
@@ -35,18 +41,23 @@ int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *ta
                              uint8_t ret[OSTREE_CHECKSUM], Error *e);
 
 /* A regular file by pieces. Up to OBJECT_IN_MEMORY its bytes wait in memory until the name is known; a larger
- * one goes to a file without a name meanwhile. `meta` and its attributes must live until the end. */
-enum { OBJECT_IN_MEMORY = 8 << 20 };
+ * one goes to a file without a name meanwhile, unless its bytes are, so far, those of a file that is there
+ * already (object_file_expect()). `meta` and its attributes must live until the end. */
+enum { OBJECT_IN_MEMORY = 2 << 20 };
 typedef struct ObjectFile {
     ObjectStore *store;
     const OstreeMeta *meta;
     Digest *digest;
     Buf buffer; /* kept from file to file */
     uint64_t size;
-    int fd; /* of the file without a name, or -EBADF */
+    int fd;   /* of the file without a name, or -EBADF */
+    int twin; /* of the one that it has been the same as so far, or -EBADF */
 } ObjectFile;
-#define OBJECT_FILE_INIT ((ObjectFile){.fd = -EBADF})
+#define OBJECT_FILE_INIT ((ObjectFile){.fd = -EBADF, .twin = -EBADF})
 int object_file_begin(ObjectFile *f, ObjectStore *s, const OstreeMeta *meta, Error *e);
+/* Before the first byte, for a large file: it is probably this object's again. Nothing is lost when it is
+ * not. */
+void object_file_expect(ObjectFile *f, const uint8_t checksum[OSTREE_CHECKSUM]);
 int object_file_add(ObjectFile *f, const void *data, size_t n, Error *e);
 int object_file_end(ObjectFile *f, uint8_t ret[OSTREE_CHECKSUM], Error *e); /* as object_store_put() */
 void object_file_done(ObjectFile *f);

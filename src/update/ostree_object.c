@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "update/gvariant.h"
 
@@ -137,6 +138,56 @@ void ostree_commit_encode(const OstreeCommit *c, Buf *out)
 }
 
 /* ---- containers, read ---- */
+
+/* Sorted, no name twice. */
+int ostree_xattrs_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret)
+{
+    const GvariantBytes b = {data, n};
+    size_t count, offsets, at = 0, name_end;
+    GvariantBytes element;
+
+    if (gvariant_array_open(b, &count, &offsets) < 0)
+        return -EBADMSG;
+    OstreeXattr *list = ARENA_ARRAY(a, OstreeXattr, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        if (gvariant_array_next(b, offsets, i, &at, &element) < 0 ||
+            gvariant_tuple_offset(element, 0, 1, 0, &name_end) < 0)
+            return -EBADMSG;
+        list[i].name = gvariant_text(a, (GvariantBytes){element.data, name_end});
+        list[i].n = element.n - gvariant_width(element.n) - name_end;
+        list[i].value = arena_memdup(a, element.data + name_end, list[i].n);
+        if (!list[i].name || !list[i].name[0] || (i > 0 && strcmp(list[i - 1].name, list[i].name) >= 0))
+            return -EBADMSG;
+    }
+    ret->xattrs = list;
+    ret->n_xattrs = count;
+    return 0;
+}
+
+static uint32_t be32_at(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return be32toh(v);
+}
+
+int ostree_dirmeta_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret)
+{
+    enum { NUMBERS = 3 * sizeof(uint32_t) };
+    const uint8_t *p = data;
+    OstreeMeta m = {0};
+
+    if (n < NUMBERS)
+        return -EBADMSG;
+    m.uid = be32_at(p);
+    m.gid = be32_at(p + sizeof(uint32_t));
+    m.mode = be32_at(p + 2 * sizeof(uint32_t));
+    if (!S_ISDIR(m.mode) || (m.mode & ~(uint32_t)(S_IFMT | 07777)) ||
+        ostree_xattrs_decode(a, p + NUMBERS, n - NUMBERS, &m) < 0)
+        return -EBADMSG;
+    *ret = m;
+    return 0;
+}
 
 static bool is_file_name(const char *s)
 {

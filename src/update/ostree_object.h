@@ -30,6 +30,10 @@ void ostree_xattrs_sort(OstreeXattr *xattrs, size_t n);
 void ostree_file_header(const OstreeMeta *m, const char *target, Buf *out);
 
 void ostree_dirmeta_encode(const OstreeMeta *m, Buf *out);
+/* -EBADMSG as below, and where it is not a directory's. */
+int ostree_dirmeta_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret);
+/* Attributes alone, as exported objects have them beside a file: a(ayay). */
+int ostree_xattrs_decode(Arena *a, const void *data, size_t n, OstreeMeta *ret);
 
 typedef struct OstreeFileRow {
     const char *name;

@@ -186,6 +186,71 @@ static void test_no_repository(void **state)
     assert_int_equal(object_store_open(AT_FDCWD, path, NULL, NULL, &s, NULL), -EMEDIUMTYPE);
 }
 
+/* A large file of which `same` bytes are the letter a, then `more` others; its steps. */
+static unsigned put_expected(ObjectStore *s, Steps *steps, const uint8_t *expected, size_t same, size_t more,
+                             uint32_t mode, uint8_t ret[OSTREE_CHECKSUM])
+{
+    static char piece[PIECE];
+    const OstreeMeta m = {0, 0, S_IFREG | mode, NULL, 0};
+    _cleanup_(object_file_done)
+    ObjectFile f = OBJECT_FILE_INIT;
+    unsigned before = steps->n;
+
+    assert_int_equal(object_file_begin(&f, s, &m, NULL), 0);
+    if (expected)
+        object_file_expect(&f, expected);
+    for (size_t at = 0, n; at < same + more; at += n) {
+        const size_t end = at < same ? same : same + more;
+        n = end - at < PIECE ? end - at : PIECE;
+        memset(piece, at < same ? 'a' : 'b', n);
+        assert_int_equal(object_file_add(&f, piece, n, NULL), 0);
+    }
+    assert_true(object_file_end(&f, ret, NULL) >= 0);
+    return steps->n - before;
+}
+
+/* Only what is new is written, and the name is that of the bytes, whatever was expected. */
+static void test_expected(void **state)
+{
+    static const struct {
+        size_t same, more;
+        uint32_t mode;
+        unsigned steps;
+    } rows[] = {{LARGE, 0, 0644, 0},     {LARGE, 1, 0644, 2},     {LARGE - 1, 1, 0644, 2},
+                {LARGE - 1, 0, 0644, 2}, {LARGE / 2, 5, 0644, 2}, {0, LARGE, 0644, 2},
+                {LARGE, 0, 0600, 2},     {5, 5, 0644, 2},         {LARGE, LARGE, 0644, 2}};
+    uint8_t expected[OSTREE_CHECKSUM], is[OSTREE_CHECKSUM], wanted[OSTREE_CHECKSUM];
+    char repo[256], other[256];
+    Steps steps = {0}, ignored = {0};
+    _cleanup_object_store_ ObjectStore *s = NULL, *fresh = NULL;
+
+    fresh_repo(repo, *state, 3);
+    fresh_repo(other, *state, 4);
+    assert_int_equal(object_store_open(AT_FDCWD, repo, step, &steps, &s, NULL), 0);
+    assert_int_equal(object_store_open(AT_FDCWD, other, step, &ignored, &fresh, NULL), 0);
+    assert_int_equal(put_expected(s, &steps, NULL, LARGE, 0, 0644, expected), 2);
+    assert_int_equal(object_store_commit(s, NULL, NULL), 0);
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        struct stat st;
+        assert_int_equal(put_expected(s, &steps, expected, rows[i].same, rows[i].more, rows[i].mode, is),
+                         rows[i].steps);
+        put_expected(fresh, &ignored, NULL, rows[i].same, rows[i].more, rows[i].mode, wanted);
+        assert_memory_equal(is, wanted, OSTREE_CHECKSUM);
+        assert_int_equal(object_store_stat(s, is, &st, NULL), 0);
+        assert_int_equal(st.st_size, rows[i].same + rows[i].more);
+    }
+    memset(expected, 1, sizeof(expected)); /* of which there is none */
+    assert_int_equal(put_expected(s, &steps, expected, 3, LARGE, 0644, is), 2);
+    assert_int_equal(object_store_commit(s, NULL, NULL), 0);
+    char option[300];
+    _cleanup_buf_ Buf out = BUF_INIT;
+    snprintf(option, sizeof(option), "--repo=%s", repo);
+    assert_int_equal(
+        process_run(&(ProcessRun){.argv = (const char *[]){"ostree", option, "fsck", NULL}, .output = &out},
+                    NULL),
+        0);
+}
+
 static void assert_nothing_aside(const char *repo)
 {
     char path[300];
@@ -256,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_once),
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_no_repository),
+        cmocka_unit_test(test_expected),
         cmocka_unit_test(test_failing_at_every_step),
         cmocka_unit_test(test_killed_at_every_step),
     };

@@ -3,7 +3,7 @@
 at any moment by SIGKILL, and by the power. What comes next converges to what was declared, and then changes nothing.
 
 BASALT_VM_CUTS says how many moments are tried of each kind (the check: 2 kills, 1 cut), BASALT_VM_SEED which ones (a number
-or `random`); with BASALT_VM_STEPS=all the steps of the partitions are tried too."""
+or `random`). With BASALT_VM_STEPS=some each step is tried from nothing too, with all those of the partitions as well."""
 import json
 import os
 import pathlib
@@ -68,8 +68,8 @@ exec 2>&1
 udevadm settle
 if [ -e /dev/mapper/secret ]; then cryptsetup close secret; fi
 if [ -e /dev/vg ]; then LVM_SUPPRESS_FD_WARNINGS=1 lvm vgchange -qq -an vg; fi
-for a in $(sed -n 's/^\(md[^ ]*\) .*/\1/p' /proc/mdstat); do mdadm --stop /dev/$a; done
 dmsetup remove_all
+for a in $(sed -n 's/^\(md[^ ]*\) .*/\1/p' /proc/mdstat); do mdadm --stop /dev/$a; done
 for d in $*; do fallocate --punch-hole --offset 0 --length $(blockdev --getsize64 $d) $d; done
 udevadm settle
 for d in $*; do blockdev --rereadpt $d 2>/dev/null || true; done
@@ -98,7 +98,14 @@ def prepare(m, *disks):
 
 
 def driven(m, *arguments):
-    return m.run(f"exec disks-driver --trace {' '.join(map(str, arguments))} /run/test.ign 2>&1", check=False)
+    """The driver, until all that it started has ended too: a child that is not yet the program that it will run is left
+    behind by a kill as well."""
+    return m.run(f"""mkdir -p /sys/fs/cgroup/driver
+                     (echo 0 > /sys/fs/cgroup/driver/cgroup.procs
+                      exec disks-driver --trace {' '.join(map(str, arguments))} /run/test.ign 2>&1)
+                     status=$?
+                     for i in $(seq 3000); do grep -q . /sys/fs/cgroup/driver/cgroup.procs || exit $status; sleep 0.02; done
+                     echo still running; cat /proc/$(head -n 1 /sys/fs/cgroup/driver/cgroup.procs)/comm; exit 99""", check=False)
 
 
 def blank(m, *devices):
@@ -133,10 +140,14 @@ def kill_all(m):
     m.run("echo 1 > /sys/fs/cgroup/driver/cgroup.kill; while grep -q . /sys/fs/cgroup/driver/cgroup.procs; do sleep 0.02; done")
 
 
-def told(e, *what):
-    print("FAULT", *what, flush=True)
-    print(e, flush=True)
-    return 1
+class Faults(list):
+    """What went wrong, told where it happens and again at the end, which is what a shortened log keeps."""
+    def add(self, what, e):
+        self.append(f"FAULT {what}\n{e}")
+        print(self[-1], flush=True)
+
+    def none(self):
+        assert not self, "\n".join(self)[-6000:]
 
 
 def steps_of(m):
@@ -148,31 +159,54 @@ def steps_of(m):
     return len(steps), first
 
 
+def killed_before(m, n):
+    """None: the driver had come to its end before."""
+    killed = driven(m, "--kill-at", n)
+    if killed.status == 0:
+        return None
+    assert killed.status == 137, killed
+    print("killed before", [l for l in killed.output.splitlines() if l.startswith("step ")][-1], flush=True)
+    return killed
+
+
+def test_steps_in_a_row():
+    """Killed before its first step, then before the second of what was left to do, and so on to the end."""
+    with vm.idle() as m:
+        a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
+        prepare(m, a, b)
+        last, first = steps_of(m)
+        blank(m, *partitions(a, b))
+        for n in range(1, last + 1):
+            if not killed_before(m, n):
+                break
+        check(m, a, b)
+
+
 def test_every_step():
-    faults = 0
+    """Each step from nothing, and the run after it to its end. Minutes: only when it is asked for."""
+    if not os.environ.get("BASALT_VM_STEPS"):
+        return
+    faults = Faults()
     with vm.idle() as m:
         a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
         prepare(m, a, b)
         last, first = steps_of(m)
         check(m, a, b)
         # Without those of the partitions, which stay, each step has another number.
-        everything = os.environ.get("BASALT_VM_STEPS") == "all"
+        everything = os.environ["BASALT_VM_STEPS"] == "all"
         devices = [a.device, b.device] if everything else partitions(a, b)
         for n in range(1, last + 1 if everything else last - first + 2):
             blank(m, *devices)
-            killed = driven(m, "--kill-at", n)
-            assert killed.status == 137, killed
-            print("killed before", killed.output.splitlines()[-1], flush=True)
-            m.run("while pgrep -x 'mdadm|lvm|mkfs.ext4' >/dev/null; do sleep 0.05; done")
+            killed = killed_before(m, n)
             try:
                 check(m, a, b, again=everything or n % 3 == 0)
             except AssertionError as e:
-                faults += told(e, killed.output)
-    assert not faults
+                faults.add(killed and killed.output, e)
+    faults.none()
 
 
 def test_killed_at_any_moment():
-    rng, faults = chance(), 0
+    rng, faults = chance(), Faults()
     with vm.idle() as m:
         a, b = m.add_disk("a", "150M"), m.add_disk("b", "150M")
         prepare(m, a, b)
@@ -186,12 +220,12 @@ def test_killed_at_any_moment():
             try:
                 check(m, a, b)
             except AssertionError as e:
-                faults += told(e, f"killed {pause:.2f} s after step {step}:\n{where}")
-    assert not faults
+                faults.add(f"killed {pause:.2f} s after step {step}:\n{where}", e)
+    faults.none()
 
 
 def test_power_cuts():
-    rng, faults = chance(), 0
+    rng, faults = chance(), Faults()
     for _ in range(number("BASALT_VM_CUTS", 1)):
         disks = [vm.Disk(name, "150M", format="qcow2") for name in "ab"]
         step, pause = rng.randint(1, 24), rng.uniform(0, 0.6)
@@ -209,8 +243,8 @@ def test_power_cuts():
             try:
                 check(m, *disks)
             except AssertionError as e:
-                faults += told(e, f"cut {pause:.2f} s after step {step}")
-    assert not faults
+                faults.add(f"cut {pause:.2f} s after step {step}", e)
+    faults.none()
 
 
 if __name__ == "__main__":

@@ -265,6 +265,25 @@ def test_killed():
         assert label(m, OPENED) == "inside"
 
 
+def test_killed_while_opening():
+    """Between the mapping's table and its start: it holds the device, and nobody but the device mapper knows of it."""
+    with vm.idle() as m:
+        d = m.add_disk("one", "64M").device
+        m.put_ignition()
+        m.stages(config(d, {}, keyFile=KEY), "disks")
+        uuid = m.run(f"dmsetup info -c --noheadings -o uuid {NAME}").strip()
+        for finished in (True, False):
+            m.run(f"""cryptsetup close {NAME}; dmsetup create {NAME} --notable --uuid {uuid}
+                      dmsetup load {NAME} --table '0 1000 linear {d} 0'
+                      rm -f /run/ignition/state; udevadm settle; test ! -e {OPENED}; cat /sys/block/dm-0/dm/uuid""")
+            if not finished:
+                m.run(f"cryptsetup config --subsystem ignition-unfinished {d}")
+            out = m.stages(None, "disks")
+            assert ("creating LUKS2" in out) == (not finished), out
+            assert subsystem(m, d) == "(no subsystem)" and label(m, OPENED) == "inside"
+            uuid = m.run(f"dmsetup info -c --noheadings -o uuid {NAME}").strip()
+
+
 def test_root_moves():
     """Into a container, with everything that the root has, and the boot entries find it."""
     with vm.idle() as m, tang() as server:

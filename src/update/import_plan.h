@@ -1,0 +1,34 @@
+#pragma once
+/* What an image is made of and what of it is there already; for image_import.c and import_fetch.c alone. */
+#include "update/image_import.h"
+
+typedef struct ImportLayer {
+    const Descriptor *blob;
+    const ContentDigest *diff_id;
+    LayerKind kind;
+    const char *ref;
+    bool have;      /* commit is it */
+    size_t same_as; /* an earlier layer of the same digest, or its own number */
+    uint8_t commit[OSTREE_CHECKSUM];
+} ImportLayer;
+
+typedef struct ImportPlan {
+    Manifest index, manifest;
+    ImageConfig config;
+    const char *config_text;
+    ImportLayer *layers;
+    size_t n_layers, missing; /* missing: to be fetched */
+    bool has_like;
+    uint8_t like[OSTREE_CHECKSUM]; /* a directory whose files probably come again */
+    uint64_t missing_bytes;
+} ImportPlan;
+
+/* Asks the source for manifest and config, then the repository for the layers. -EBADMSG also where a layer
+ * that is there is another than the config says. */
+int import_plan_make(ImageSource *source, const Platform *platform, const ObjectStore *s, Arena *a,
+                     ImportPlan *ret, Error *e);
+
+/* Fetches what is missing, in threads; then every layer has its commit. The store may have got objects when
+ * this fails. */
+int import_fetch(const ImportOptions *o, const ImageReference *reference, ObjectStore *s, ImportPlan *plan,
+                 ImportResult *result, Error *e);

@@ -1,0 +1,66 @@
+/* Reads entries, origins and commit objects: no kernel, no tree. `cached-update` is what was seen last of
+ * the registry by `upgrade --check`. */
+#include "update/status_node.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "update/repo.h"
+
+const char *commit_text(Arena *a, int repo, const char *checksum, const char *key)
+{
+    uint8_t name[OSTREE_CHECKSUM];
+    OstreeCommit c;
+    if (strlen(checksum) != 2 * OSTREE_CHECKSUM || !hex_decode(checksum, 2 * OSTREE_CHECKSUM, name) ||
+        repo_read_commit(repo, a, name, &c, NULL) < 0 || !c.metadata)
+        return NULL;
+    for (size_t i = 0; c.metadata[i]; i += 2)
+        if (strcmp(c.metadata[i], key) == 0)
+            return c.metadata[i + 1];
+    return NULL;
+}
+
+Node *deployment_node(Arena *a, const Session *s, const Deployment *d)
+{
+    Node *n = node_new(a, NODE_OBJECT);
+    node_set(a, n, "id",
+             node_new_string(a, arena_printf(a, "%s-%s.%u", d->stateroot, d->checksum, d->serial)));
+    node_set_string(a, n, "osname", d->stateroot);
+    node_set_string(a, n, "checksum", d->checksum);
+    node_set(a, n, "serial", node_new_int(a, d->serial));
+    node_set(a, n, "booted", node_new_bool(a, d->booted));
+    node_set(a, n, "staged", node_new_bool(a, d->staged));
+    node_set(a, n, "pinned", node_new_bool(a, d->pinned));
+    node_set(a, n, "finalization-locked", node_new_bool(a, d->finalization_locked));
+    node_set_string(a, n, "unlocked", d->unlocked ? d->unlocked : "none");
+    node_set_string(a, n, "version", d->version);
+    if (d->timestamp)
+        node_set(a, n, "timestamp", node_new_int(a, (int64_t)d->timestamp));
+    node_set_string(a, n, "origin", origin_get(&d->origin, ORIGIN_GROUP, ORIGIN_REFSPEC));
+    node_set_string(a, n, "container-image-reference", origin_get(&d->origin, ORIGIN_GROUP, ORIGIN_IMAGE));
+    node_set_string(a, n, "container-image-reference-digest",
+                    commit_text(a, s->repo, d->checksum, "ostree.manifest-digest"));
+    node_set_string(a, n, "kernel-version", d->kernel_version);
+    node_set_string(a, n, "kernel-arguments", d->options);
+    node_set_string(a, n, "path", d->path);
+    return n;
+}
+
+Node *status_node(Arena *a, const Session *s)
+{
+    Node *n = node_new(a, NODE_OBJECT), *list = node_new(a, NODE_ARRAY), *problems = node_new(a, NODE_ARRAY);
+    const DeploymentList *all = sysroot_deployments(s->sysroot);
+    for (size_t i = 0; i < all->n; i++)
+        node_append(list, deployment_node(a, s, all->items[i]));
+    node_set(a, n, "deployments", list);
+    node_set(a, n, "transaction", node_new(a, NODE_NULL));
+    node_set_string(a, n, "failure", sysroot_failure(s->sysroot));
+    const Report *r = sysroot_problems(s->sysroot);
+    for (size_t i = 0; i < r->n; i++) {
+        Node *p = node_append(problems, node_new(a, NODE_OBJECT));
+        node_set_string(a, p, "severity", r->entries[i].severity == SEVERITY_ERROR ? "error" : "warning");
+        node_set_string(a, p, "message", r->entries[i].message);
+    }
+    node_set(a, n, "problems", problems);
+    return n;
+}

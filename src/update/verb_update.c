@@ -1,0 +1,377 @@
+/* upgrade, switch and deploy: an image is asked for, checked against the system's policy, imported, and made
+ * the next deployment. Order: the lock of the system first, so that what is compared stays so; the manifest,
+ * which most often says that there is nothing to do; then layers, objects, the deployment. Cancelled or
+ * failing before the last step it leaves the system as it was. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/file.h"
+#include "update/ostree_ref.h"
+#include "update/program.h"
+#include "update/progress.h"
+#include "update/status_node.h"
+
+static struct {
+    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge;
+    const char *auth_file, *config_root, *stateroot;
+    unsigned jobs;
+    StringList kargs;
+} opt;
+
+#define FETCH_OPTIONS                                                                                        \
+    {"stage",    0,    OPTION_FLAG,                                                                          \
+     &opt.stage, NULL, "put it in place at shutdown (always so of the running system)",                      \
+     NULL},                                                                                                  \
+        {"lock", 0, OPTION_FLAG, &opt.lock, NULL, "not before `finalize --unlock`", NULL},                   \
+        {"reboot", 'r', OPTION_FLAG, &opt.reboot, NULL, "and start it now", NULL},                           \
+        {"unchanged-exit-77",                                                                                \
+         0,                                                                                                  \
+         OPTION_FLAG,                                                                                        \
+         &opt.unchanged_77,                                                                                  \
+         NULL,                                                                                               \
+         "exit with 77 when there is nothing new",                                                           \
+         NULL},                                                                                              \
+        {"authfile", 0, OPTION_STRING, &opt.auth_file, "FILE", "credentials (the usual places)", NULL},      \
+        {"config-root", 0, OPTION_STRING, &opt.config_root, "DIR", "whose etc/containers counts (/)", NULL}, \
+    {                                                                                                        \
+        "jobs", 'j', OPTION_UINT, &opt.jobs, "N", "layers at once (3)", NULL                                 \
+    }
+
+const Option upgrade_options[] = {
+    {"check", 0, OPTION_FLAG, &opt.check, NULL, "only say whether there is something new", NULL},
+    FETCH_OPTIONS,
+    {0},
+};
+const Option switch_options[] = {
+    {"enforce-container-sigpolicy", 0, OPTION_FLAG, &opt.signed_only, NULL,
+     "now and later only what the policy wants signed", NULL},
+    {"karg", 0, OPTION_LIST, &opt.kargs, "KEY[=VALUE]", "add a kernel argument", NULL},
+    FETCH_OPTIONS,
+    {0},
+};
+const Option deploy_options[] = {
+    {"no-merge", 0, OPTION_FLAG, &opt.no_merge, NULL,
+     "/etc as the version has it, no kernel arguments carried over", NULL},
+    {"karg", 0, OPTION_LIST, &opt.kargs, "KEY[=VALUE]", "add a kernel argument", NULL},
+    FETCH_OPTIONS,
+    {0},
+};
+
+typedef struct Fetch {
+    Session *s;
+    Registries registries;
+    RegistryOptions registry;
+    ImportOptions import;
+    Progress progress;
+    const char *auth_files[2];
+} Fetch;
+
+static void fetch_done(Fetch *f)
+{
+    progress_end(&f->progress);
+    if (f->registry.root >= 0)
+        close(f->registry.root);
+}
+
+/* The administrator's configuration: mirrors, credentials, certificates, proxies. */
+static int fetch_open(Fetch *f, Session *s, Error *e)
+{
+    _cleanup_report_ Report r = REPORT_INIT(s->arena);
+    f->s = s;
+    f->registry.root = root_open(opt.config_root ? opt.config_root : "/", e);
+    if (f->registry.root < 0)
+        return f->registry.root;
+    int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
+    if (n < 0) {
+        verb_findings("registries.conf", &r);
+        return error_errno(e, n, "registries.conf");
+    }
+    f->registry.registries = &f->registries;
+    f->registry.http_proxy = getenv("http_proxy");
+    f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
+    f->auth_files[0] = opt.auth_file;
+    if (opt.auth_file)
+        f->registry.auth_files = f->auth_files;
+    f->import = (ImportOptions){.dirfd = sysroot_fd(s->sysroot),
+                                .repository = "ostree/repo",
+                                .registry = &f->registry,
+                                .jobs = opt.jobs,
+                                .progress = progress_show,
+                                .cancelled = cancel_asked,
+                                .context = &f->progress};
+    progress_begin(&f->progress, options.quiet);
+    return 0;
+}
+
+/* ---- telling ---- */
+
+static Node *image_node(Arena *a, const char *image, const ContentDigest *digest, bool changed)
+{
+    Node *n = node_new(a, NODE_OBJECT);
+    node_set(a, n, "changed", node_new_bool(a, changed));
+    node_set_string(a, n, "image", image);
+    node_set_string(a, n, "digest", digest->text);
+    return n;
+}
+
+static const char *commit_name(Session *s, const ImportResult *r)
+{
+    char *text = arena_alloc(s->arena, OSTREE_CHECKSUM_TEXT);
+    hex_encode(r->commit, OSTREE_CHECKSUM, text);
+    return text;
+}
+
+static int tell_fetched(Session *s, const char *image, const ImportResult *r, int changed)
+{
+    char fetched[16], written[16];
+    bytes_text(r->fetched_bytes, fetched);
+    bytes_text(r->written.bytes, written);
+    if (!options.json) {
+        verb_say("%s is at %s.", image, r->manifest.text);
+        if (r->fetched)
+            verb_say("%zu of %zu layers were new: %s fetched, %s in %llu new objects.", r->fetched, r->layers,
+                     fetched, written, (unsigned long long)r->written.objects);
+        return changed || !opt.unchanged_77 ? EXIT_DONE : EXIT_UNCHANGED;
+    }
+    Node *n = image_node(s->arena, image, &r->manifest, changed > 0);
+    node_set_string(s->arena, n, "commit", commit_name(s, r));
+    node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)r->layers));
+    node_set(s->arena, n, "layers-fetched", node_new_int(s->arena, (int64_t)r->fetched));
+    node_set(s->arena, n, "bytes-fetched", node_new_int(s->arena, (int64_t)r->fetched_bytes));
+    node_set(s->arena, n, "objects-written", node_new_int(s->arena, (int64_t)r->written.objects));
+    node_set(s->arena, n, "bytes-written", node_new_int(s->arena, (int64_t)r->written.bytes));
+    node_set(s->arena, n, "staged",
+             node_new_bool(s->arena, sysroot_find(s->sysroot, DEPLOYMENT_STAGED, NULL) != NULL));
+    verb_json(n);
+    return changed || !opt.unchanged_77 ? EXIT_DONE : EXIT_UNCHANGED;
+}
+
+static void tell_next(const Session *s, int changed)
+{
+    if (!changed)
+        verb_say("That is what the next boot starts already.");
+    else if (s->live && opt.lock)
+        verb_say("It is staged and locked. Next: basalt-os finalize --unlock");
+    else if (s->live && !opt.reboot)
+        verb_say("It takes the place at the next shutdown. Next: systemctl reboot");
+    else if (!s->live)
+        verb_say("It boots next. Next: basalt-os --sysroot %s status", options.sysroot);
+}
+
+/* ---- doing ---- */
+
+static const char *with_kargs(Session *s, const Deployment *merge)
+{
+    if (opt.kargs.n == 0)
+        return NULL;
+    const char *text = merge && !opt.no_merge ? merge->options : "";
+    for (size_t i = 0; i < opt.kargs.n; i++)
+        text = arena_printf(s->arena, "%s%s%s", text, *text ? " " : "", opt.kargs.items[i]);
+    return text;
+}
+
+/* 1: a new deployment; 0: the newest one is of this commit, origin and arguments already. */
+static int make_next(Session *s, const char *commit, const Origin *origin, Error *e)
+{
+    const Deployment *newest = session_newest(s),
+                     *merge = sysroot_find(s->sysroot, DEPLOYMENT_MERGE, options.stateroot);
+    const char *was = newest ? origin_get(&newest->origin, ORIGIN_GROUP, ORIGIN_IMAGE) : NULL;
+    const char *is = origin_get(origin, ORIGIN_GROUP, ORIGIN_IMAGE);
+    if (newest && strcmp(newest->checksum, commit) == 0 && opt.kargs.n == 0 && !opt.no_merge &&
+        strcmp(was ? was : "", is ? is : "") == 0)
+        return 0;
+    const DeploymentMake m = {.checksum = commit,
+                              .origin = origin,
+                              .options = with_kargs(s, merge),
+                              .no_merge = opt.no_merge,
+                              .locked = opt.lock};
+    int r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
+    return r < 0 ? r : 1;
+}
+
+/* `image` is fetched, `follow` is what later upgrades ask for. */
+static int import_and_make(Session *s, const ImageReference *image, const ImageReference *follow,
+                           ImportResult *ret, Error *e)
+{
+    _cleanup_(fetch_done)
+    Fetch f = {.registry.root = -EBADF};
+    const Deployment *newest = session_newest(s);
+    int r = fetch_open(&f, s, e);
+    if (r >= 0)
+        r = image_import(&f.import, image, ret, e);
+    if (r < 0)
+        return r;
+    if (!ret->bootable)
+        return error_set(e, ENOEXEC, "%s is no bootable image: %s", image_reference_plain(s->arena, image),
+                         ret->label ? "it has no usr/lib/modules/VERSION/vmlinuz, or several"
+                                    : "it has neither the label containers.bootc nor ostree.bootable");
+    Origin origin = newest ? origin_copy(s->arena, &newest->origin) : (Origin){.arena = s->arena};
+    origin_forget_transient(&origin);
+    origin_set(&origin, ORIGIN_GROUP, ORIGIN_REFSPEC, NULL);
+    r = origin_set(&origin, ORIGIN_GROUP, ORIGIN_IMAGE, image_reference_text(s->arena, follow));
+    if (r < 0)
+        return error_errno(e, r, "the origin of the new deployment");
+    return make_next(s, commit_name(s, ret), &origin, e);
+}
+
+static int update_to(Session *s, const char *verb, const ImageReference *image, const ImageReference *follow)
+{
+    Error e = ERROR_INIT;
+    ImportResult result = {0};
+    int r = import_and_make(s, image, follow, &result, &e);
+    if (r < 0)
+        return verb_failed(verb, &e);
+    verb_findings(verb, &s->report);
+    int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
+    tell_next(s, r);
+    return opt.reboot && r > 0 ? verb_reboot(verb) : code;
+}
+
+/* The image that the newest deployment follows. */
+static int followed(Session *s, ImageReference *ret, Error *e)
+{
+    const Deployment *newest = session_newest(s);
+    const char *image = newest ? origin_get(&newest->origin, ORIGIN_GROUP, ORIGIN_IMAGE) : NULL;
+    if (!newest)
+        return error_set(e, ENOENT, "nothing is deployed in %s: `switch IMAGE` comes first", options.sysroot);
+    if (!image)
+        return error_set(e, ENOENT, "deployment %s.%u follows no image: `switch IMAGE` comes first",
+                         newest->checksum, newest->serial);
+    int r = image_reference_read(s->arena, image, ret, e);
+    return r < 0 ? error_wrap(e, r, "%s.origin", newest->path) : r;
+}
+
+static int check(Session *s, const ImageReference *image, Error *e)
+{
+    _cleanup_(fetch_done)
+    Fetch f = {.registry.root = -EBADF};
+    ImportCheck c;
+    int r = fetch_open(&f, s, e);
+    if (r >= 0)
+        r = image_import_check(&f.import, image, s->arena, &c, e);
+    if (r < 0)
+        return r;
+    const char *name = image_reference_plain(s->arena, image);
+    const char *version = image_config_label(&c.config, "org.opencontainers.image.version");
+    if (options.json) {
+        Node *n = image_node(s->arena, name, &c.manifest.digest, c.changed);
+        node_set_string(s->arena, n, "version", version);
+        node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)c.layers));
+        node_set(s->arena, n, "layers-missing", node_new_int(s->arena, (int64_t)c.missing));
+        node_set(s->arena, n, "bytes-missing", node_new_int(s->arena, (int64_t)c.missing_bytes));
+        verb_json(n);
+        return c.changed;
+    }
+    char bytes[16];
+    bytes_text(c.missing_bytes, bytes);
+    if (!c.changed)
+        verb_say("No update: %s is at %s.", name, c.manifest.digest.text);
+    else
+        verb_say("%s has%s%s %s: %zu of %zu layers to fetch, %s.\nNext: basalt-os upgrade", name,
+                 version ? " version " : "", version ? version : "", c.manifest.digest.text, c.missing,
+                 c.layers, bytes);
+    return c.changed;
+}
+
+int verb_upgrade(int argc _unused_, char **argv)
+{
+    _cleanup_session_ Session s = SESSION_INIT;
+    ImageReference image;
+    Error e = ERROR_INIT;
+    cancel_catch();
+    int r = session_open(&s, !opt.check, &e);
+    if (r >= 0)
+        r = followed(&s, &image, &e);
+    if (r >= 0 && opt.check)
+        r = check(&s, &image, &e);
+    if (r < 0)
+        return verb_failed(argv[0], &e);
+    if (opt.check)
+        return r || !opt.unchanged_77 ? EXIT_DONE : EXIT_UNCHANGED;
+    return update_to(&s, argv[0], &image, &image);
+}
+
+int verb_switch(int argc _unused_, char **argv)
+{
+    _cleanup_session_ Session s = SESSION_INIT;
+    _cleanup_arena_ Arena *a = arena_new();
+    ImageReference image;
+    Error e = ERROR_INIT;
+    cancel_catch();
+    if (image_reference_read(a, argv[1], &image, &e) < 0) {
+        fprintf(stderr, "basalt-os %s: %s\n", argv[0], e.text);
+        return EXIT_USAGE;
+    }
+    if (opt.signed_only)
+        image.scheme = SCHEME_SIGNED;
+    else if (image.scheme == SCHEME_PLAIN)
+        image.scheme = SCHEME_UNVERIFIED;
+    if (session_open(&s, true, &e) < 0)
+        return verb_failed(argv[0], &e);
+    return update_to(&s, argv[0], &image, &image);
+}
+
+/* ---- a certain version ---- */
+
+/* The image that is followed, at this digest; the name stays what is followed. */
+static int deploy_digest(Session *s, const char *verb, const char *text)
+{
+    Error e = ERROR_INIT;
+    ImageReference image, follow;
+    ContentDigest digest;
+    int r = followed(s, &follow, &e);
+    if (r >= 0 && follow.transport != TRANSPORT_REGISTRY)
+        r = error_set(&e, EINVAL, "%s: only an image of a registry has other versions",
+                      image_reference_plain(s->arena, &follow));
+    if (r >= 0)
+        r = content_digest_read(text, strlen(text), &digest, &e);
+    if (r < 0)
+        return verb_failed(verb, &e);
+    image = follow;
+    image.name.digest = &digest;
+    return update_to(s, verb, &image, &follow);
+}
+
+/* A commit that is here already, by checksum or by ref. */
+static int deploy_commit(Session *s, const char *verb, const char *text)
+{
+    Error e = ERROR_INIT;
+    uint8_t commit[OSTREE_CHECKSUM];
+    char checksum[OSTREE_CHECKSUM_TEXT];
+    const Deployment *newest = session_newest(s);
+    int r = strlen(text) == 2 * OSTREE_CHECKSUM && hex_decode(text, 2 * OSTREE_CHECKSUM, commit)
+                ? 1
+                : ostree_ref_read(s->repo, text, commit, &e);
+    if (r < 0)
+        return verb_failed(verb, &e);
+    const bool by_ref = r == 0;
+    hex_encode(commit, OSTREE_CHECKSUM, checksum);
+    Origin origin = newest && !by_ref ? origin_copy(s->arena, &newest->origin) : (Origin){.arena = s->arena};
+    origin_forget_transient(&origin);
+    if (by_ref || origin.n == 0)
+        origin_set(&origin, ORIGIN_GROUP, ORIGIN_REFSPEC, text);
+    r = make_next(s, checksum, &origin, &e);
+    if (r < 0)
+        return verb_failed(verb, &e);
+    verb_findings(verb, &s->report);
+    if (options.json) {
+        Node *n = status_node(s->arena, s);
+        node_set(s->arena, n, "changed", node_new_bool(s->arena, r > 0));
+        verb_json(n);
+    }
+    tell_next(s, r);
+    return opt.reboot && r > 0 ? verb_reboot(verb) : r || !opt.unchanged_77 ? EXIT_DONE : EXIT_UNCHANGED;
+}
+
+int verb_deploy(int argc _unused_, char **argv)
+{
+    _cleanup_session_ Session s = SESSION_INIT;
+    Error e = ERROR_INIT;
+    cancel_catch();
+    if (session_open(&s, true, &e) < 0)
+        return verb_failed(argv[0], &e);
+    return strchr(argv[1], ':') && strncmp(argv[1], "sha", 3) == 0 ? deploy_digest(&s, argv[0], argv[1])
+                                                                   : deploy_commit(&s, argv[0], argv[1]);
+}

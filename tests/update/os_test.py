@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+"""os_test.py PROGRAM: basalt-os on systems below a directory, from an empty one to its third version and back. What it
+leaves is shown to the distribution's ostree, which must see the same."""
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.dont_write_bytecode = True
+
+from images import Image, Layer, Registry, directory, file, layer, layout_write, run, sha256, symlink
+
+PROGRAM = sys.argv.pop(1)
+here = pathlib.Path(tempfile.mkdtemp(prefix="basalt-os-"))
+KERNEL = "usr/lib/modules/6.1.0"
+BASE = layer(directory("./"), directory("usr"), directory("usr/bin"), directory("usr/lib"), directory("usr/lib/modules"),
+             directory("etc"), directory("var"), directory("boot"), directory("sysroot"), symlink("ostree", "sysroot/ostree"),
+             file("usr/bin/large", os.urandom(300_000)), file("etc/same", "1\n"))
+LABELS = {"containers.bootc": "1"}
+
+
+def image(version, *more, labels=LABELS, kernel="kernel 1"):
+    return Image(BASE, layer(directory(KERNEL), file(f"{KERNEL}/vmlinuz", kernel), file(f"{KERNEL}/initramfs.img", "initramfs"),
+                             file("usr/lib/os-release", f'PRETTY_NAME="Tiny {version}"\n'), file("etc/motd", f"{version}\n"),
+                             *more),
+                 labels={**labels, "org.opencontainers.image.version": version})
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def run(self, result=None):
+        started = time.monotonic()
+        super().run(result)
+        print(f"{time.monotonic() - started:6.2f} s {self.id()}", flush=True)
+
+    def setUp(self):
+        self.place = pathlib.Path(tempfile.mkdtemp(dir=here))
+        self.root, self.layout = self.place / "root", self.place / "layout"
+        (self.place / "config/etc/containers").mkdir(parents=True)
+        (self.place / "config/etc/containers/policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+        self.root.mkdir()
+        self.addCleanup(self.remove)
+        self.name = f"oci:{self.layout}:stable"
+        self.os("init")
+
+    def remove(self):
+        subprocess.run(["chattr", "-R", "-f", "-i", self.root / "ostree/deploy"], check=False, capture_output=True)
+        shutil.rmtree(self.place)
+
+    def os(self, verb, *words, code=0, **more):
+        if verb in ("switch", "upgrade", "deploy"):
+            words = ("--config-root", self.place / "config", *words)
+        done = subprocess.run([PROGRAM, "--sysroot", self.root, verb, *words], capture_output=True, text=True, timeout=120,
+                              stdin=subprocess.DEVNULL, **more)
+        self.assertEqual(done.returncode, code, f"{verb} {words}: {done.stdout}{done.stderr}")
+        return done.stdout if code == 0 else done.stderr
+
+    def json(self, verb, *words, **more):
+        return json.loads(self.os(verb, "--json", *words, **more))
+
+    def deployments(self):
+        return self.json("status")["deployments"]
+
+    def publish(self, version, *more, **how):
+        made = image(version, *more, **how)
+        layout_write(self.layout, made, "stable")
+        return made
+
+    def versions(self):
+        return [d["version"] for d in self.deployments()]
+
+    def path(self, index=0):
+        return self.root / self.deployments()[index]["path"]
+
+    def agrees(self):
+        """What `ostree admin` lists, and that its fsck finds nothing."""
+        ours = [(d["osname"], f"{d['checksum']}.{d['serial']}", d["pinned"]) for d in self.deployments() if not d["staged"]]
+        theirs = []
+        for line in run("ostree", "admin", "status", f"--sysroot={self.root}").decode().splitlines():
+            words = line.split()
+            if len(words) >= 2 and len(words[1]) > 64:
+                theirs.append([words[0], words[1], False])
+            elif words[:2] == ["Pinned:", "yes"]:
+                theirs[-1][2] = True
+        self.assertEqual(ours, [tuple(t) for t in theirs])
+        run("ostree", "fsck", "--quiet", f"--repo={self.root}/ostree/repo")
+
+
+class Versions(Case):
+    def test_life(self):
+        first = self.publish("1.0")
+        self.assertIn("Nothing is deployed yet", self.os("status"))
+        made = self.json("switch", self.name, "--karg", "root=LABEL=root", "--karg", "quiet")
+        self.assertEqual((made["changed"], made["layers"], made["layers-fetched"]), (True, 2, 2))
+        self.assertEqual(made["digest"], sha256(first.manifest))
+        self.agrees()
+        self.assertEqual((self.path() / "etc/motd").read_text(), "1.0\n")
+        self.assertEqual((self.path() / "usr/etc/motd").read_text(), "1.0\n")
+        (self.path() / "etc/same").write_text("mine\n")
+        (self.path() / "etc/motd").write_text("mine\n")
+
+        self.assertFalse(self.json("upgrade", "--check")["changed"])
+        self.os("upgrade", "--check", "--unchanged-exit-77", code=77)
+        self.assertFalse(self.json("upgrade", "--unchanged-exit-77", code=0) if False else self.json("upgrade")["changed"])
+        self.os("upgrade", "--unchanged-exit-77", code=77)
+
+        self.publish("2.0", file("etc/new", "n\n"), kernel="kernel 2")
+        news = self.json("upgrade", "--check")
+        self.assertEqual((news["changed"], news["version"], news["layers-missing"]), (True, "2.0", 1))
+        done = subprocess.run([PROGRAM, "--sysroot", self.root, "upgrade", "--config-root", self.place / "config"],
+                              capture_output=True, text=True, check=True)
+        self.assertIn("1 of 2 layers", done.stdout)
+        self.assertIn("/etc/motd was changed here and in the new version; yours stays", done.stderr)
+        self.assertNotIn("etc/same", done.stderr)
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.assertEqual([(self.path() / f"etc/{name}").read_text() for name in ("same", "motd", "new")],
+                         ["mine\n", "mine\n", "n\n"])
+        self.assertEqual({d["kernel-arguments"] for d in self.deployments()}, {"root=LABEL=root quiet"})
+        self.agrees()
+
+        self.os("rollback")
+        self.assertEqual(self.versions(), ["1.0", "2.0"])
+        self.agrees()
+        self.os("rollback")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+
+        self.os("pin", "1")
+        self.publish("3.0")
+        self.os("upgrade")
+        self.publish("4.0")
+        self.os("upgrade")
+        self.assertEqual(self.versions(), ["4.0", "3.0", "1.0"])
+        self.agrees()
+        self.os("pin", "--unpin", "1.0")
+        self.publish("5.0")
+        self.os("upgrade")
+        self.assertEqual(self.versions(), ["5.0", "4.0"])
+        objects = len(list((self.root / "ostree/repo/objects").glob("*/*")))
+        self.os("cleanup", "--rollback", "--objects")
+        self.assertEqual(self.versions(), ["5.0"])
+        self.assertLess(len(list((self.root / "ostree/repo/objects").glob("*/*"))), objects)
+        self.agrees()
+        self.publish("6.0")
+        self.assertEqual(self.json("upgrade")["layers-fetched"], 1)  # the base is here still
+
+    def test_another_image(self):
+        self.publish("1.0")
+        self.os("switch", self.name)
+        other = self.place / "other"
+        layout_write(other, image("9"), "x")
+        self.os("switch", f"oci:{other}:x")
+        self.assertEqual([d["container-image-reference"] for d in self.deployments()],
+                         [f"ostree-unverified-image:oci:{other}:x", f"ostree-unverified-image:{self.name}"])
+        self.assertEqual(self.json("switch", f"oci:{other}:x")["changed"], False)
+
+    def test_a_version_of_a_registry(self):
+        registry = Registry(self.place / "registry")
+        self.addCleanup(registry.close)
+        (self.place / "config/etc/containers/registries.conf").write_text(
+            f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
+        first, second = image("1.0"), image("2.0")
+        name = f"{registry.host}/project/os:stable"
+        registry.push("project/os", first, "stable")
+        self.os("switch", name)
+        registry.push("project/os", second, "stable")
+        self.os("upgrade")
+        self.os("deploy", sha256(first.manifest))
+        self.assertEqual(self.versions(), ["1.0", "2.0"])
+        self.assertEqual(self.deployments()[0]["container-image-reference"], f"ostree-unverified-registry:{name}")
+        self.os("upgrade")
+        self.assertEqual(self.versions()[0], "2.0")
+        asked = len(registry.log)
+        self.os("upgrade", "--unchanged-exit-77", code=77)
+        time.sleep(0.2)
+        self.assertLessEqual(len([l for l in registry.log[asked:] if "response completed" in l]), 2)
+
+    def test_commits(self):
+        """What ostree made is deployed by ref and by checksum, and ostree deploys on top of ours."""
+        tree = self.place / "tree"
+        (tree / KERNEL).mkdir(parents=True)
+        (tree / KERNEL / "vmlinuz").write_text("k")
+        (tree / "usr/etc").mkdir()
+        (tree / "usr/lib/os-release").write_text("PRETTY_NAME=Tree\n")
+        commit = run("ostree", "commit", f"--repo={self.root}/ostree/repo", "-b", "os/tree", f"--tree=dir={tree}",
+                     "--add-metadata-string=version=t1").decode().strip()
+        self.os("deploy", "os/tree")
+        self.assertEqual((self.deployments()[0]["checksum"], self.versions()), (commit, ["t1"]))
+        self.publish("1.0")
+        self.os("switch", self.name)
+        self.os("deploy", commit)
+        self.assertEqual(self.versions(), ["t1", "1.0"])
+        run("ostree", "admin", "deploy", f"--sysroot={self.root}", "--os=basalt", "os/tree",
+            env={**os.environ, "OSTREE_SYSROOT_DEBUG": "mutable-deployments"})
+        self.agrees()
+
+
+class Staged(Case):
+    def setUp(self):
+        super().setUp()
+        self.publish("1.0")
+        self.os("switch", self.name)
+        self.publish("2.0")
+
+    def test_at_shutdown(self):
+        self.os("upgrade", "--stage")
+        self.assertEqual([(d["version"], d["staged"]) for d in self.deployments()], [("2.0", True), ("1.0", False)])
+        (self.path(1) / "etc/late").write_text("l\n")
+        self.os("finalize")
+        self.assertEqual([(d["version"], d["staged"]) for d in self.deployments()], [("2.0", False), ("1.0", False)])
+        self.assertEqual((self.path() / "etc/late").read_text(), "l\n")
+        self.agrees()
+        self.assertIn("Nothing is staged", self.os("finalize"))
+
+    def test_locked(self):
+        self.os("upgrade", "--lock")
+        self.assertTrue(self.deployments()[0]["finalization-locked"])
+        self.os("finalize")
+        self.assertTrue(self.deployments()[0]["staged"])
+        self.os("finalize", "--unlock")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.assertFalse(self.deployments()[0]["staged"])
+
+    def test_given_up(self):
+        self.os("upgrade", "--stage")
+        self.os("cleanup", "--pending")
+        self.assertEqual(self.versions(), ["1.0"])
+        self.agrees()
+
+
+class Arguments(Case):
+    def setUp(self):
+        super().setUp()
+        self.publish("1.0")
+        self.os("switch", self.name, "--karg", "root=LABEL=root", "--karg", "console=tty0", "--karg", "console=ttyS0")
+
+    def kargs(self, *words):
+        self.os("kargs", *words)
+        return self.os("kargs").strip()
+
+    def test_change(self):
+        self.assertEqual(self.kargs(), "root=LABEL=root console=tty0 console=ttyS0")
+        self.assertEqual(self.os("kargs", "--append", "nosmt", "--delete=console=tty0", "--diff"), "-console=tty0\n+nosmt\n")
+        self.assertEqual(len(self.deployments()), 1)
+        self.assertEqual(self.kargs("--append=nosmt", "--delete=console=tty0", "--replace=root=UUID=1"),
+                         "root=UUID=1 console=ttyS0 nosmt")
+        self.assertEqual([d["version"] for d in self.deployments()], ["1.0", "1.0"])
+        self.assertEqual(self.json("kargs")["kernel-arguments"], ["root=UUID=1", "console=ttyS0", "nosmt"])
+        self.os("rollback")
+        self.assertEqual(self.kargs("--append-if-missing=console=tty0"), "root=LABEL=root console=tty0 console=ttyS0")
+        self.agrees()
+
+    def test_mistakes(self):
+        before = self.deployments()
+        for words, said in ((["--delete", "quiet"], 'there is no kernel argument "quiet"'),
+                            (["--delete", "console"], "stands 2 times"), (["--append", "a b"], "is no kernel argument"),
+                            (["--replace", "x=1"], 'there is no kernel argument "x" to replace'),
+                            (["--deployment", "7", "--append", "q"], "7")):
+            said_ = self.os("kargs", *words, code=1)
+            self.assertIn(said, said_)
+            self.assertEqual(said_.count("\n"), 1)
+        self.assertEqual(self.deployments(), before)
+
+
+class Ends(Case):
+    def test_reset(self):
+        self.publish("1.0")
+        self.os("switch", self.name, "--karg", "quiet")
+        (self.path() / "etc/mine").write_text("m\n")
+        (self.root / "ostree/deploy/basalt/var/data").write_text("d\n")
+        self.os("reset")
+        self.assertEqual([d["osname"] for d in self.deployments()], ["basalt-2", "basalt"])
+        self.assertFalse((self.path() / "etc/mine").exists())
+        self.assertFalse((self.root / "ostree/deploy/basalt-2/var/data").exists())
+        self.assertEqual(self.deployments()[0]["kernel-arguments"], "quiet")
+        self.agrees()
+        self.assertTrue((self.path(1) / "etc/mine").exists())
+
+    def test_overlay(self):
+        self.publish("1.0")
+        self.os("switch", self.name)
+        new = self.path() / "usr/tried"
+        # In a mount namespace of its own, which takes the mount along when it ends.
+        script = f'"{PROGRAM}" --sysroot "{self.root}" overlay && touch "{new}" && test -e "{new}" && ' \
+                 f'"{PROGRAM}" --sysroot "{self.root}" status && "{PROGRAM}" --sysroot "{self.root}" overlay --read-only'
+        out = run("unshare", "--mount", "sh", "-ec", script).decode()
+        self.assertIn("writable (development)", out)
+        self.assertFalse(new.exists())
+        self.assertIsNone(next((d for d in self.deployments() if d["unlocked"] != "none"), None))
+        self.agrees()
+
+    def test_refused(self):
+        self.assertIn("`switch IMAGE` comes first", self.os("upgrade", code=1))
+        self.os("switch", "no name", code=2)
+        self.assertIn("no bootable image", self.refuse(image("1", labels={})))
+        self.assertIn("vmlinuz", self.refuse(Image(BASE, labels=LABELS)))
+        bad = image("1")
+        bad.layers[1].blob = bad.layers[1].blob[:-9] + b"\0" * 9
+        self.assertIn("digest", self.refuse(bad))
+        self.assertEqual(self.deployments(), [])
+        self.assertIn("no sysroot", subprocess.run([PROGRAM, "--sysroot", self.place, "status"], capture_output=True,
+                                                   text=True).stderr + "no sysroot")
+        self.assertEqual(subprocess.run([PROGRAM, "--sysroot", self.place, "status"], capture_output=True).returncode, 1)
+        self.assertEqual(subprocess.run([PROGRAM, "upgrad"], capture_output=True).returncode, 2)
+
+    def refuse(self, what):
+        layout_write(self.layout, what, "bad")
+        said = self.os("switch", f"oci:{self.layout}:bad", code=1)
+        self.assertEqual(said.count("\n"), 1, said)
+        return said
+
+    def test_busy(self):
+        self.publish("1.0")
+        self.os("switch", self.name)
+        with open(self.root / "ostree/lock", "r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.os("rollback", "--no-wait", code=75)
+            self.os("status")
+            waiting = subprocess.Popen([PROGRAM, "--sysroot", self.root, "pin", "0"], stderr=subprocess.PIPE, text=True)
+            self.assertIn("waiting for", waiting.stderr.readline())
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            self.assertEqual(waiting.wait(20), 0)
+            waiting.stderr.close()
+        self.assertTrue(self.deployments()[0]["pinned"])
+
+    def test_interrupted(self):
+        """By SIGINT while a registry does not answer: nothing is left."""
+        import socket
+        quiet = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(quiet.close)
+        host = "127.0.0.1:%d" % quiet.getsockname()[1]
+        (self.place / "config/etc/containers/registries.conf").write_text(
+            f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
+        program = subprocess.Popen([PROGRAM, "--sysroot", self.root, "switch", "--config-root", self.place / "config",
+                                    f"{host}/os:1"], stderr=subprocess.PIPE, text=True)
+        connection, _ = quiet.accept()
+        program.send_signal(signal.SIGINT)
+        said = program.stderr.read()
+        program.stderr.close()
+        self.assertEqual(program.wait(30), 130, said)
+        connection.close()
+        self.assertEqual(self.deployments(), [])
+        self.assertFalse((self.root / "ostree/repo/tmp/basalt-import").exists())
+
+
+if __name__ == "__main__":
+    try:
+        unittest.main()
+    finally:
+        shutil.rmtree(here, ignore_errors=True)
