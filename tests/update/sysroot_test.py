@@ -52,7 +52,8 @@ def fill(path, left):
 class Sysroot:
     """One sysroot and the trees that can be deployed in it."""
 
-    def __init__(self, top, ours=True):
+    def __init__(self, top, ours=True, plain=True):
+        self.plain = plain  # trees are plain directories, or else commits of the repository
         self.top, self.path, self.trees = top, top / "root", top / "trees"
         self.path.mkdir(exist_ok=True)
         self.trees.mkdir()
@@ -73,7 +74,7 @@ class Sysroot:
 
     def driver(self, verb, *args, check=True, **env):
         p = run(DRIVER, verb, self.path, *args, check=False,
-                env={"BASALT_TREES": str(self.trees), "BASALT_MUTABLE": "1", **{k: str(v) for k, v in env.items()}})
+                env={**({"BASALT_TREES": str(self.trees)} if self.plain else {}), "BASALT_MUTABLE": "1", **{k: str(v) for k, v in env.items()}})
         if check and p.returncode:
             raise AssertionError(f"{verb} {args}: {p.returncode}\n{p.stdout}")
         return p.stdout if check else p
@@ -128,9 +129,9 @@ class Base(unittest.TestCase):
         subprocess.run(["chattr", "-R", "-f", "-i", str(self.dir)], capture_output=True)
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def sysroot(self, ours=True, name="s"):
+    def sysroot(self, ours=True, name="s", plain=True):
         (self.dir / name).mkdir()
-        return Sysroot(self.dir / name, ours)
+        return Sysroot(self.dir / name, ours, plain)
 
     def assert_agree(self, s, names):
         self.assertEqual(s.names(), names)
@@ -156,7 +157,7 @@ class SysrootTest(Base):
     # ---- both directions ----
 
     def test_same_bytes(self):
-        a, b = self.sysroot(False, "theirs"), self.sysroot(True, "ours")
+        a, b = self.sysroot(False, "theirs"), self.sysroot(True, "ours", False)
         for version, kernel in (("1", "k1"), ("2", "k2"), ("3", "k2")):
             c = a.commit(version, kernel)
             self.assertEqual(c, b.commit(version, kernel))
@@ -164,6 +165,9 @@ class SysrootTest(Base):
             b.driver("deploy", c, "stateroot=os", "options=root=LABEL=x quiet", f"refspec=os/{version}")
             self.maxDiff = None
             self.assertEqual(self.snapshot(a) ^ self.snapshot(b), set(), version)
+            tree = f"root/ostree/deploy/os/deploy/{c}.0"
+            find = ["find", tree, "-printf", "%M %U %G %s %P %l %n\n"]
+            self.assertEqual(sorted(run(*find, cwd=a.top).splitlines()), sorted(run(*find, cwd=b.top).splitlines()))
 
     def test_init(self):
         theirs, ours = self.sysroot(False, "theirs"), self.sysroot(True, "ours")
@@ -181,7 +185,11 @@ class SysrootTest(Base):
         self.assertIn("No deployments", ours.admin("status"))
 
     def test_ours_then_theirs(self):
-        s = self.sysroot()
+        for plain in (True, False):
+            with self.subTest(plain=plain):
+                self.ours_then_theirs(self.sysroot(name=f"plain-{plain}", plain=plain))
+
+    def ours_then_theirs(self, s):
         c1, c2, c3 = s.commit("1"), s.commit("2"), s.commit("3", "k2")
         s.driver("deploy", c1, "stateroot=os", "options=root=LABEL=root rw quiet", "refspec=os/1")
         self.assert_agree(s, [f"{c1}.0"])
