@@ -319,6 +319,16 @@ int file_write_at(int dirfd, const char *path, const void *data, size_t n, const
     return temp_file_commit(&t, name, how);
 }
 
+/* ---- locks ---- */
+
+int file_lock_try(int fd)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+        return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}
+
 /* ---- directories ---- */
 
 int dir_sync(int dirfd)

@@ -44,6 +44,10 @@ int temp_file_commit(TempFile *t, const char *name, const FileWrite *how);
 void temp_file_abort(TempFile *t); /* also as cleanup; harmless after commit */
 #define _cleanup_temp_file_ _cleanup_(temp_file_abort)
 
+/* An exclusive lock of the open file, as libostree and systemd take theirs: it goes with the last descriptor
+ * of it, and flock() knows nothing of it. -EAGAIN: somebody has it. */
+int file_lock_try(int fd);
+
 int dir_sync(int dirfd);
 /* mkdir -p relative to dirfd for trusted paths. 1 when the last component was made. */
 int dir_make_all_at(int dirfd, const char *path, mode_t mode);

@@ -11,12 +11,15 @@ static DeploymentList list_new(Arena *a, const DeploymentList *now)
     return (DeploymentList){.items = ARENA_ARRAY(a, Deployment *, now->n + 2)};
 }
 
-DeploymentList deployment_list_with(Arena *a, const DeploymentList *now, Deployment *fresh,
-                                    const Deployment *merge, DeploymentRetain retain)
+DeploymentList deployment_list_with(Sysroot *s, Deployment *fresh, const Deployment *merge,
+                                    DeploymentRetain retain)
 {
-    DeploymentList l = list_new(a, now);
+    const DeploymentList *now = &s->list;
+    DeploymentList l = list_new(s->arena, now);
     bool has_booted = false, passed = false, kept_one = false;
 
+    if (!merge)
+        merge = sysroot_find(s, DEPLOYMENT_MERGE, fresh->stateroot);
     for (size_t i = 0; i < now->n; i++)
         has_booted =
             has_booted || (now->items[i]->booted && strcmp(now->items[i]->stateroot, fresh->stateroot) == 0);

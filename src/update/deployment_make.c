@@ -9,11 +9,14 @@
 #include "update/sysroot_cleanup.h"
 #include "update/sysroot_state.h"
 
+/* Behind the swap it is in force, whatever failed then: only the disk knows. */
 static int give_up(Sysroot *s, const Deployment *d, int r)
 {
+    if (sysroot_load(s, NULL) < 0)
+        return r;
     for (size_t i = 0; i < s->list.n; i++)
         if (deployment_is_same(s->list.items[i], d))
-            return r; /* it is in force, whatever failed behind the swap */
+            return r;
     (void)sysroot_remove_tree(s, d, NULL);
     return r;
 }
@@ -26,7 +29,7 @@ int deployment_make(Sysroot *s, const DeploymentTree *t, const DeploymentMake *m
 
     if (r < 0)
         return r;
-    const DeploymentList wanted = deployment_list_with(s->arena, &s->list, d, merge, m->retain);
+    const DeploymentList wanted = deployment_list_with(s, d, merge, m->retain);
     r = deployment_tree_finish(s, t, d, merge, report, e);
     if (r >= 0)
         r = deployment_room_make(s, &wanted, d, report, e);

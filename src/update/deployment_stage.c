@@ -40,7 +40,7 @@ int deployment_stage(Sysroot *s, const DeploymentTree *t, const DeploymentMake *
 
     if (r < 0)
         return r;
-    const DeploymentList wanted = deployment_list_with(s->arena, &s->list, d, merge, m->retain);
+    const DeploymentList wanted = deployment_list_with(s, d, merge, m->retain);
     StagedRecord record = {.target = *d};
     if (merge) {
         record.merge_stateroot = merge->stateroot;
@@ -92,7 +92,7 @@ static int finalize(Sysroot *s, const DeploymentTree *t, const StagedRecord *rec
     if (!d->options)
         d->options = merge ? merge->options : "";
     d->entry_rest = merge ? merge->entry_rest : NULL;
-    const DeploymentList wanted = deployment_list_with(s->arena, &s->list, d, merge, RETAIN_NEEDED);
+    const DeploymentList wanted = deployment_list_with(s, d, merge, RETAIN_NEEDED);
     int r = deployment_tree_finish(s, t, d, merge, report, e);
     if (r >= 0)
         r = deployment_room_make(s, &wanted, d, report, e);

@@ -161,6 +161,10 @@ int deployment_tree_make(Sysroot *s, const DeploymentTree *t, const DeploymentMa
         r = sysroot_need_whole(s, e);
     if (r >= 0)
         r = request_check(s, m, &merge, &stateroot, e);
+    if (r >= 0 && !s->has_loader) { /* afterwards one that is not there is damage */
+        r = sysroot_boot_init(s->root, e);
+        r = r < 0 ? r : sysroot_load(s, e);
+    }
     if (r >= 0)
         r = sysroot_cleanup(s, false, report, e);
     if (r >= 0)

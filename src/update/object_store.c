@@ -273,7 +273,7 @@ int object_file_begin(ObjectFile *f, ObjectStore *s, const OstreeMeta *meta, Err
 
 void object_file_expect(ObjectFile *f, const uint8_t checksum[OSTREE_CHECKSUM])
 {
-    char name[OBJECT_NAME_SIZE], place[OBJECT_NAME_SIZE + 16];
+    char name[OBJECT_NAME_SIZE], place[OBJECT_PLACE_SIZE];
 
     object_name(OBJECT_FILE, checksum, name);
     object_place(name, place);

@@ -73,7 +73,7 @@ static int stateroot_init(int root, const char *name, Error *e)
     return 1;
 }
 
-static int boot_init(int root, Error *e)
+int sysroot_boot_init(int root, Error *e)
 {
     static const char *const links[][2] = {{".", "boot/boot"}, {"loader.0", "boot/loader"}};
     struct stat st;
@@ -102,7 +102,7 @@ int sysroot_init(const char *path, const char *stateroot, Error *e)
     if (!stateroot_name_is_valid(stateroot))
         return error_set(e, EINVAL, "'%s' is no name for a stateroot (letters, digits, '.', '_', '-', '+')",
                          stateroot);
-    r = boot_init(root, e);
+    r = sysroot_boot_init(root, e);
     changed |= r;
     if (r >= 0)
         changed |= r = repo_init(root, e);

@@ -157,11 +157,14 @@ int deployment_describe(Sysroot *s, Deployment *d, Error *e)
     if (dir < 0 || fstat(dir, &st) < 0)
         return dir < 0 ? dir : error_errno(e, -errno, "%s", d->path);
     d->origin = (Origin){.arena = s->arena};
+    Error why = ERROR_INIT;
     int r = root_read(s->root, path, ORIGIN_SIZE_MAX, &text);
     if (r >= 0)
-        r = origin_parse(s->arena, path, text.data ? text.data : "", text.len, &d->origin, e);
-    else
-        r = r == -ENOENT ? 0 : error_errno(e, r, "%s", path);
+        r = origin_parse(s->arena, path, text.data ? text.data : "", text.len, &d->origin, &why);
+    else if (r != -ENOENT)
+        (void)error_errno(&why, r, "%s", path);
+    if (why.code) /* it boots all the same */
+        report_add(&s->problems, SEVERITY_WARNING, NULL, NULL, "%s", why.text);
     d->booted = s->is_root && st.st_dev == s->top.st_dev && st.st_ino == s->top.st_ino;
     if (s->options.booted) {
         const char *name = arena_printf(s->arena, "%s/%s.%u", d->stateroot, d->checksum, d->serial);
@@ -174,7 +177,7 @@ int deployment_describe(Sysroot *s, Deployment *d, Error *e)
                   : unlocked && strcmp(unlocked, "hotfix") == 0 ? "hotfix"
                                                                 : NULL;
     (void)deployment_commit_read(s, d); /* a tree may outlive its commit */
-    return r;
+    return 0;
 }
 
 /* ---- entries ---- */
@@ -188,8 +191,7 @@ static bool boot_has(const Sysroot *s, const char *path)
     return fd >= 0;
 }
 
-/* The options without those that name the deployment; the value of ostree= apart. */
-static const char *options_split(Arena *a, const char *options, const char **ret_link)
+const char *options_split(Arena *a, const char *options, const char **ret_link)
 {
     CmdlineWords w = cmdline_split(a, options, CMDLINE_QUOTED);
     _cleanup_buf_ Buf out = BUF_INIT;
@@ -217,8 +219,7 @@ static const char *kernel_version_of(Arena *a, const char *image)
     return strncmp(name, "vmlinuz-", 8) == 0 ? arena_strdup(a, name + 8) : NULL;
 }
 
-/* NULL: it leads nowhere, and why is told. */
-static Deployment *entry_follow(Sysroot *s, const BootEntry *b)
+Deployment *sysroot_entry_follow(Sysroot *s, const BootEntry *b)
 {
     Deployment d = {.title = b->title, .entry_rest = b->rest};
     Error e = ERROR_INIT;
@@ -270,10 +271,10 @@ static int by_version(const void *pa, const void *pb)
     return strverscmp(b->version, a->version);
 }
 
-/* Entries of ours; files that are none of ours may look as they like. */
-static int entries_read(Sysroot *s, BootEntry *entries, size_t *ret_n, Error *e)
+/* Files that are none of ours may look as they like. */
+int sysroot_entries_read(Sysroot *s, unsigned bootversion, BootEntry *entries, size_t *ret_n, Error *e)
 {
-    const char *path = arena_printf(s->arena, "loader.%u/entries", s->bootversion);
+    const char *path = arena_printf(s->arena, "loader.%u/entries", bootversion);
     int fd = s->boot < 0 ? -ENOENT : root_openat(s->boot, path, O_RDONLY | O_DIRECTORY, 0);
     _cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     size_t n = 0;
@@ -331,6 +332,24 @@ static void versions_read(Sysroot *s)
     links = link_read(s->arena, s->ostree, name);
     if (links && !version_of(links, arena_printf(s->arena, "%s.", name), &s->subbootversion))
         PROBLEM(s, SEVERITY_ERROR, "ostree/%s leads to %s", name, links);
+}
+
+static bool has_deployments(const Sysroot *s)
+{
+    int fd = openat(s->ostree, "deploy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    char checksum[65];
+    unsigned serial;
+
+    for (struct dirent *f; d && (f = readdir(d));) {
+        const char *path = arena_printf(s->arena, "%s/deploy", f->d_name);
+        int sub = f->d_name[0] == '.' ? -EBADF : openat(fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_closedir_ DIR *trees = sub < 0 ? NULL : fdopendir(sub);
+        for (struct dirent *t; trees && (t = readdir(trees));)
+            if (deployment_name_read(t->d_name, checksum, &serial))
+                return true;
+    }
+    return false;
 }
 
 /* A tree below another file system has no device of its own to be known by. */
@@ -392,9 +411,9 @@ int sysroot_load(Sysroot *s, Error *e)
     report_done(&s->problems);
     s->problems = REPORT_INIT(s->arena);
     versions_read(s);
-    int r = entries_read(s, entries, &n, e);
+    int r = sysroot_entries_read(s, s->bootversion, entries, &n, e);
     for (size_t i = 0; r >= 0 && i < n; i++) {
-        Deployment *d = entry_follow(s, &entries[i]);
+        Deployment *d = sysroot_entry_follow(s, &entries[i]);
         if (d)
             list.items[list.n++] = d;
     }
@@ -403,6 +422,8 @@ int sysroot_load(Sysroot *s, Error *e)
     if (r < 0)
         return r;
     s->list = list;
+    if (!s->has_loader && s->problems.errors == 0 && has_deployments(s))
+        PROBLEM(s, SEVERITY_ERROR, "there are deployments, but no boot/loader");
     booted_by_cmdline(s);
     s->failure = NULL;
     if (s->boot >= 0 && root_read(s->boot, "ostree/finalize-failure.stamp", STAMP_MAX, &stamp) >= 0)

@@ -14,12 +14,6 @@
 
 enum { WAIT_MS = 1000, FDINFO_MAX = 16 << 10, DESCRIPTORS_MAX = 4096 };
 
-static int lock_try(int fd)
-{
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    return fcntl(fd, F_OFD_SETLK, &whole) < 0 ? -errno : 0;
-}
-
 /* ---- who holds it ---- */
 
 static bool holds(int process, const char *number, const struct stat *lock)
@@ -79,8 +73,8 @@ int sysroot_lock_take(Sysroot *s, Error *e)
     if (s->lock < 0)
         return error_errno(e, -errno, "ostree/lock");
     for (;;) {
-        int r = lock_try(s->lock);
-        if (r != -EAGAIN && r != -EACCES)
+        int r = file_lock_try(s->lock);
+        if (r != -EAGAIN)
             return r < 0 ? error_errno(e, r, "ostree/lock") : 0;
         const char *holder = holder_of(s->lock, text);
         if (!s->options.wait || !s->options.wait(s->options.context, holder))

@@ -2,6 +2,7 @@
 /* What the files of a sysroot share; nobody else includes this. */
 #include <sys/stat.h>
 
+#include "system/boot_entry.h"
 #include "update/sysroot.h"
 
 enum { SYSROOT_NAME_MAX = 200 }; /* of a stateroot */
@@ -28,6 +29,8 @@ int sysroot_need_write(const Sysroot *s, Error *e);
 int sysroot_lock_take(Sysroot *s, Error *e);
 int sysroot_make_writable(const char *path, Error *e);
 
+/* A link boot/loader to an empty list; 1 when it was not there. */
+int sysroot_boot_init(int root, Error *e);
 bool stateroot_name_is_valid(const char *name); /* one that is a directory of ostree/deploy */
 
 /* sysroot_load.c: fills bootversion, list, problems, failure. */
@@ -49,4 +52,11 @@ bool boot_link_read(Arena *a, const char *text, BootLink *ret);
 /* The deployment that a link points to: "../../../deploy/os/deploy/<checksum>.0". */
 bool boot_link_target_read(Arena *a, const char *target, const char **ret_stateroot,
                            const char **ret_checksum, unsigned *ret_serial);
+/* The options without those that name the deployment; the value of ostree= apart, NULL without. */
+const char *options_split(Arena *a, const char *options, const char **ret_link);
+/* boot/loader.<bootversion>/entries, in the order of boot; room for DEPLOYMENTS_MAX. What cannot be read is a
+ * finding. */
+int sysroot_entries_read(Sysroot *s, unsigned bootversion, BootEntry *entries, size_t *ret_n, Error *e);
+/* NULL: it leads nowhere, and why is a finding. */
+Deployment *sysroot_entry_follow(Sysroot *s, const BootEntry *b);
 const char *link_read(Arena *a, int dirfd, const char *path); /* NULL with errno */

@@ -1,7 +1,7 @@
 /* What the tests of sysroots drive: each function of the headers as a verb. Trees are plain directories, a
- * second backend: DIRECTORY/<checksum> is the commit's tree. BASALT_STEP=n fails before step n, with
- * BASALT_KILL=1 the process kills itself there; BASALT_BOOTED plays the running deployment; BASALT_FREEZE=1
- * freezes. */
+ * second backend: $BASALT_TREES/<checksum> is the commit's tree; without BASALT_TREES they are commits of the
+ * repository. BASALT_STEP=n fails before step n, with BASALT_KILL=1 the process kills itself there;
+ * BASALT_BOOTED plays the running deployment; BASALT_FREEZE=1 freezes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/tree_copy.h"
+#include "update/commit_tree.h"
 #include "update/deployment_edit.h"
 #include "update/deployment_stage.h"
 
@@ -87,8 +88,7 @@ static int plain_measure(void *context, const char *checksum, uint64_t *bytes, u
     return 0;
 }
 
-static const DeploymentTree tree = {
-    .checkout = plain_checkout, .merge_etc = plain_merge, .measure = plain_measure};
+static DeploymentTree tree = {.checkout = plain_checkout, .merge_etc = plain_merge};
 
 /* ---- verbs ---- */
 
@@ -204,6 +204,8 @@ int main(int argc, char **argv)
     if (argc < 3)
         return 2;
     report = REPORT_INIT(a);
+    if (getenv("BASALT_MEASURE"))
+        tree.measure = plain_measure;
     stop_at = getenv("BASALT_STEP") ? (unsigned)atoi(getenv("BASALT_STEP")) : 0;
     if (getenv("BASALT_TREES"))
         trees = open(getenv("BASALT_TREES"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -219,6 +221,10 @@ int main(int argc, char **argv)
                                            .step = step,
                                            .booted = getenv("BASALT_BOOTED")},
                          &s, &e);
+        if (r >= 0 && trees < 0) {
+            trees = openat(sysroot_fd(s), "ostree/repo", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            tree = commit_tree_of(&trees);
+        }
         if (r >= 0 && !write)
             list(s);
         else if (r >= 0)
