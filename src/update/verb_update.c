@@ -63,6 +63,9 @@ typedef struct Fetch {
     Session *s;
     Registries registries;
     RegistryOptions registry;
+    Policy policy;
+    RegistriesD registries_d;
+    PolicyOptions policy_options;
     ImportOptions import;
     Progress progress;
     const char *auth_files[2];
@@ -84,10 +87,19 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     if (f->registry.root < 0)
         return f->registry.root;
     int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
+    if (n >= 0)
+        n = registries_d_load(s->arena, f->registry.root, &f->registries_d, &r);
+    if (n >= 0)
+        n = policy_load(s->arena, f->registry.root, getenv("CONTAINERS_POLICY_JSON"), &f->policy, &r);
     if (n < 0) {
-        verb_findings("registries.conf", &r);
-        return error_errno(e, n, "registries.conf");
+        _cleanup_buf_ Buf findings = BUF_INIT;
+        report_write(&r, REPORT_TEXT, &findings);
+        fwrite(findings.data ? findings.data : "", 1, findings.len, stderr);
+        return error_set(e, -n, "the configuration below %s/etc/containers cannot be used",
+                         opt.config_root ? opt.config_root : "");
     }
+    f->policy_options =
+        (PolicyOptions){.policy = &f->policy, .registries_d = &f->registries_d, .registry = &f->registry};
     f->registry.registries = &f->registries;
     f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
@@ -98,6 +110,8 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     f->import = (ImportOptions){.dirfd = sysroot_fd(s->sysroot),
                                 .repository = "ostree/repo",
                                 .registry = &f->registry,
+                                .policy = &f->policy_options,
+                                .arena = s->arena,
                                 .bootable = true,
                                 .jobs = opt.jobs,
                                 .progress = progress_show,
@@ -193,6 +207,23 @@ static int make_next(Session *s, const char *commit, const Origin *origin, Error
     return r < 0 ? r : 1;
 }
 
+/* "sigstoreSigned /etc/pki/os.pub quay.io/project/os". What is here already keeps what was said of it. */
+static const char *signed_by(Session *s, const ImportResult *r, const Deployment *newest)
+{
+    if (r->verdict.n == 0)
+        return newest && strcmp(newest->checksum, commit_name(s, r)) == 0
+                   ? origin_get(&newest->origin, ORIGIN_BASALT, ORIGIN_SIGNED)
+                   : NULL;
+    const char *text = NULL;
+    for (size_t i = 0; i < r->verdict.n; i++) {
+        const PolicyProof *p = r->verdict.proofs + i;
+        if (p->key)
+            text = arena_printf(s->arena, "%s%s%s %s %s", text ? text : "", text ? ", " : "", p->requirement,
+                                p->key, p->identity ? p->identity : "");
+    }
+    return text;
+}
+
 /* `image` is fetched, `follow` is what later upgrades ask for. */
 static int import_and_make(Session *s, const ImageReference *image, const ImageReference *follow,
                            ImportResult *ret, Error *e)
@@ -209,6 +240,8 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     origin_forget_transient(&origin);
     origin_set(&origin, ORIGIN_GROUP, ORIGIN_REFSPEC, NULL);
     r = origin_set(&origin, ORIGIN_GROUP, ORIGIN_IMAGE, image_reference_text(s->arena, follow));
+    if (r >= 0)
+        r = origin_set(&origin, ORIGIN_BASALT, ORIGIN_SIGNED, signed_by(s, ret, newest));
     if (r < 0)
         return error_errno(e, r, "the origin of the new deployment");
     return make_next(s, commit_name(s, ret), &origin, e);
