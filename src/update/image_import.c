@@ -305,6 +305,8 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
         return r;
     ret->manifest = plan.manifest.digest;
     ret->layers = plan.n_layers;
+    if (o->accept && (r = o->accept(o->context, &plan.manifest, &plan.config, e)) < 0)
+        return r;
     like_find(o, s, ref, a, &plan);
     r = import_fetch(o, reference, s, &plan, ret, e);
     if (r >= 0)

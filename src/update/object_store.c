@@ -16,7 +16,11 @@
 
 #define ASIDE "tmp/basalt-import"
 
-enum { CONFIG_MAX = 64 << 10, NAME_SIZE = OSTREE_CHECKSUM_TEXT + 8 };
+enum {
+    CONFIG_MAX = 64 << 10,
+    XATTRS_SURE = 2 << 10 /* of a file, that any file system has room for */,
+    NAME_SIZE = OSTREE_CHECKSUM_TEXT + 8
+};
 
 struct ObjectStore {
     int repo, aside, lock;
@@ -268,11 +272,16 @@ int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n
                            e);
 }
 
+/* ext4 calls it a full disk when they do not fit into a block. */
 static int xattrs_write(int fd, const OstreeMeta *m)
 {
-    for (size_t i = 0; i < m->n_xattrs; i++)
+    size_t total = 0;
+
+    for (size_t i = 0; i < m->n_xattrs; i++) {
+        total += strlen(m->xattrs[i].name) + m->xattrs[i].n;
         if (fsetxattr(fd, m->xattrs[i].name, m->xattrs[i].value, m->xattrs[i].n, 0) < 0)
-            return -errno;
+            return errno == ENOSPC && total > XATTRS_SURE ? -E2BIG : -errno;
+    }
     return 0;
 }
 
