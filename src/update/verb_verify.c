@@ -145,6 +145,6 @@ int verb_verify(int argc, char **argv)
     else if (r == 0)
         verb_say("Everything is as it was made.");
     else
-        verb_say("To repair, fetch the image again: basalt-os(8), verify.");
+        verb_say("This deployment is not what was fetched. Next: basalt-os rollback");
     return r ? EXIT_DAMAGED : EXIT_DONE;
 }

@@ -244,6 +244,15 @@ class Plain(Case):
     def test_cancelled(self):
         self.refused(Image(layer(file("usr/x", os.urandom(2_000_000)))), "cancelled", options=["--cancel=500000"])
 
+    def test_not_accepted(self):
+        image = Image(layer(*BASE))
+        layout_write(self.layout, image)
+        (self.layout / "blobs/sha256" / image.layers[0].digest[7:]).unlink()
+        before = snapshot(self.repo)
+        done = self.driver("--refuse", "import", self.root, self.repo, f"oci:{self.layout}:1")
+        self.assertEqual((done.returncode, done.said), (1, f"{sha256(image.manifest)} with 1 layers is not wanted\n"))
+        self.assertEqual(snapshot(self.repo), before)
+
     def test_archives_on_disk(self):
         image = Image(layer(*BASE))
         layout_write(self.layout, image, index=True)
@@ -377,6 +386,8 @@ class Hostile(Case):
         self.layer_refused(file("usr/x", "x", xattrs={"user.big": "v" * 1_200_000}), said=["layer 2"])
         self.layer_refused(file("usr/x", "x", xattrs={"user." + "n" * 300: "v"}), said=["layer 2"])
         self.layer_refused(file("usr/x", "x", xattrs={"user.big": "v" * 70_000}), said=["layer 2"])
+        some = {f"user.n{i}": "v" * 30_000 for i in range(20)}
+        self.layer_refused(file("usr/x", "x", xattrs=some), said=["layer 2", "list too long"])
 
     def test_digests(self):
         good = layer(*BASE, file("usr/x", os.urandom(50000)))

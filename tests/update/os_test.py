@@ -202,6 +202,115 @@ class Versions(Case):
         self.agrees()
 
 
+    def test_store_of_podman(self):
+        if not shutil.which("skopeo"):
+            self.skipTest("there is no skopeo")
+        self.publish("1.0")
+        store = f"containers-storage:[vfs@{self.place}/store+{self.place}/run]localhost/os:1"
+        run("skopeo", "--policy", self.place / "config/etc/containers/policy.json", "copy", "-q", self.name, store)
+        self.os("switch", store)
+        self.assertEqual((self.versions(), self.json("upgrade")["changed"]), (["1.0"], False))
+        self.agrees()
+
+
+class Policies(Case):
+    def test_rejected(self):
+        self.publish("1.0")
+        policy = self.place / "config/etc/containers/policy.json"
+        policy.write_text('{"default":[{"type":"reject"}]}')
+        self.assertIn("reject", self.os("switch", self.name, code=1))
+        policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+        said = self.os("switch", "--enforce-container-sigpolicy", self.name, code=1)
+        self.assertEqual(said.count("\n"), 1, said)
+        policy.write_text('{"default":[{"type":"what"}]}')
+        self.assertIn("policy.json:1:", self.os("switch", self.name, code=1))
+        policy.unlink()
+        self.os("switch", self.name, code=1)
+        self.assertEqual(list((self.root / "ostree/repo/objects").glob("*/*")), [])
+
+    def test_signed(self):
+        """By a key that the policy names, in the registry beside the image; status says who."""
+        import base64
+        registry = Registry(self.place / "registry")
+        self.addCleanup(registry.close)
+        containers = self.place / "config/etc/containers"
+        (containers / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
+        (containers / "registries.d").mkdir()
+        (containers / "registries.d/os.yaml").write_text("default-docker:\n  use-sigstore-attachments: true\n")
+        run("openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", self.place / "key.pem")
+        (containers / "os.pub").write_bytes(run("openssl", "ec", "-in", self.place / "key.pem", "-pubout"))
+        (containers / "policy.json").write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"docker": {
+            registry.host: [{"type": "sigstoreSigned", "keyPath": "/etc/containers/os.pub",
+                             "signedIdentity": {"type": "matchRepository"}}]}}}))
+        made, name = image("1.0"), f"{registry.host}/project/os:1"
+        registry.push("project/os", made)
+        self.os("switch", "--enforce-container-sigpolicy", name, code=1)
+        digest = sha256(made.manifest)
+        payload = json.dumps({"critical": {"type": "cosign container image signature", "image": {"docker-manifest-digest": digest},
+                                           "identity": {"docker-reference": name}}, "optional": None}).encode()
+        (self.place / "payload").write_bytes(payload)
+        signature = run("openssl", "dgst", "-sha256", "-sign", self.place / "key.pem", self.place / "payload")
+        one = Layer(payload, level=0)
+        one.media_type = "application/vnd.dev.cosign.simplesigning.v1+json"
+        attached = Image(one)
+        manifest = json.loads(attached.manifest)
+        manifest["layers"][0]["annotations"] = {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()}
+        attached.manifest = json.dumps(manifest).encode()
+        registry.push("project/os", attached, digest.replace(":", "-") + ".sig")
+        self.os("switch", "--enforce-container-sigpolicy", name)
+        self.assertEqual(self.deployments()[0]["container-image-reference"], f"ostree-image-signed:docker://{name}")
+        self.assertIn("sigstoreSigned /etc/containers/os.pub", self.deployments()[0]["signed-by"])
+        self.assertIn("signed by", self.os("status"))
+
+
+class Looking(Case):
+    STATUS = "Package: {}\nStatus: install ok installed\nVersion: {}\nArchitecture: amd64\n\n"
+
+    def setUp(self):
+        super().setUp()
+        self.publish("1.0", directory("usr/lib/sysimage"), directory("usr/lib/sysimage/dpkg"),
+                     file("usr/lib/sysimage/dpkg/status", self.STATUS.format("a", "1:2.0-1") + self.STATUS.format("gone", "1")),
+                     file("usr/old", "o"))
+        self.os("switch", self.name)
+        self.publish("2.0", directory("usr/lib/sysimage"), directory("usr/lib/sysimage/dpkg"),
+                     file("usr/lib/sysimage/dpkg/status", self.STATUS.format("a", "1:2.1-1") + self.STATUS.format("new", "7")),
+                     file("usr/fresh", "f"))
+
+    def test_diff(self):
+        self.assertIn("only one deployment", self.os("diff", code=1))
+        self.os("upgrade")
+        lines = self.os("diff", "--packages").splitlines()
+        self.assertEqual([l.split() for l in lines], [["upgraded", "a", "1:2.0-1", "->", "1:2.1-1"], ["removed", "gone", "1"],
+                                                      ["added", "new", "7"]])
+        files = self.os("diff", "--files").splitlines()
+        self.assertIn("A /usr/fresh", files)
+        self.assertIn("D /usr/old", files)
+        self.assertIn("M /usr/lib/os-release", files)
+        back = self.json("diff", "0", "1")
+        self.assertIn({"change": "downgraded", "name": "a", "from": "1:2.1-1", "to": "1:2.0-1"}, back["packages"])
+        self.assertIn({"change": "added", "path": "/usr/old"}, back["files"])
+
+    def test_etc(self):
+        (self.path() / "etc/same").write_text("mine\n")
+        (self.path() / "etc/more").write_text("m\n")
+        (self.path() / "etc/motd").unlink()
+        self.assertEqual(self.os("diff", "--etc").splitlines(), ["A /etc/more", "D /etc/motd", "M /etc/same"])
+
+    def test_verify(self):
+        self.assertIn("as it was made", self.os("verify"))
+        self.assertIn("as it was made", self.os("verify", "--repository"))
+        # Through the hard link: the object and all that use it are others now.
+        with open(self.path() / "usr/bin/large", "r+b") as large:
+            large.write(b"x")
+        (self.path() / "usr/added").write_text("a")
+        done = subprocess.run([PROGRAM, "--sysroot", self.root, "verify", "--json"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        said = json.loads(done.stdout)
+        self.assertEqual([o["paths"] for o in said["objects"]], [["usr/bin/large"]])
+        self.assertEqual({(f["change"], f["path"]) for f in said["files"]},
+                         {("added", "/usr/added"), ("changed", "/usr/bin/large")})
+
+
 class Staged(Case):
     def setUp(self):
         super().setUp()
