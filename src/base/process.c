@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -44,7 +45,7 @@ typedef struct Child {
     bool leads;   /* a process group of its own */
 } Child;
 
-static char **merged_environment(const char *const *extra)
+static char **merged_environment(const char *const *extra, bool only)
 {
     size_t n = 0, m = 0;
     while (environ[n])
@@ -56,7 +57,7 @@ static char **merged_environment(const char *const *extra)
         abort();
     size_t k = 0;
     for (size_t i = 0; i < n; i++) {
-        bool replaced = false;
+        bool replaced = only && strncmp(environ[i], "PATH=", 5);
         size_t name = strcspn(environ[i], "=") + 1;
         for (size_t j = 0; j < m; j++)
             replaced = replaced || !strncmp(environ[i], extra[j], name);
@@ -80,6 +81,8 @@ static _noreturn_ void become(const ProcessRun *run, char **env, const int fds[s
         if (fds[i] >= 0 && dup2(fds[i], i) < 0)
             goto fail;
     if (run->chdir && chdir(run->chdir) < 0)
+        goto fail;
+    if (run->file_max && setrlimit(RLIMIT_FSIZE, &(struct rlimit){run->file_max, run->file_max}) < 0)
         goto fail;
     (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what others opened without O_CLOEXEC */
     execvpe(run->argv[0], (char *const *)run->argv, env);
@@ -107,7 +110,7 @@ static int open_input(const ProcessRun *run)
 /* Forks; tells by `report` when the child could not become the program. */
 static int spawn(const ProcessRun *run, const int fds[static 3], Child *c)
 {
-    _cleanup_free_ char **env = merged_environment(run->env);
+    _cleanup_free_ char **env = merged_environment(run->env, run->env_only);
     int report[2], code = 0;
     if (pipe2(report, O_CLOEXEC) < 0)
         return -errno;
@@ -124,6 +127,17 @@ static int spawn(const ProcessRun *run, const int fds[static 3], Child *c)
         r = -code;
     }
     close(report[0]);
+    return r;
+}
+
+static int watch(Child *c)
+{
+    c->gone = (int)syscall(SYS_pidfd_open, c->pid, 0);
+    if (c->gone >= 0)
+        return 0;
+    int r = -errno;
+    kill(c->pid, SIGKILL);
+    waitpid(c->pid, NULL, 0);
     return r;
 }
 
@@ -145,13 +159,8 @@ static int start(const ProcessRun *run, Child *c)
     if (r < 0)
         return r;
     c->leads = run->timeout_sec && !run->inherit_stdio;
-    c->gone = (int)syscall(SYS_pidfd_open, c->pid, 0);
-    if (c->gone < 0) {
-        r = -errno;
-        kill(c->pid, SIGKILL);
-        waitpid(c->pid, NULL, 0);
+    if ((r = watch(c)) < 0)
         return r;
-    }
     c->out = TAKE_FD(out0);
     c->err = TAKE_FD(err0);
     return 0;
@@ -207,20 +216,31 @@ static int wait_status(pid_t pid)
     return status;
 }
 
+static bool is_gone(int gone, int ms)
+{
+    struct pollfd p = {.fd = gone, .events = POLLIN};
+    for (int64_t until = monotonic_ms() + ms, now; (now = monotonic_ms()) < until;)
+        if (poll(&p, 1, (int)(until - now)) > 0)
+            return true;
+    return false;
+}
+
 static void end(const Child *c)
 {
     const pid_t whom = c->leads ? -c->pid : c->pid;
-    struct pollfd p = {.fd = c->gone, .events = POLLIN};
     kill(whom, SIGTERM);
-    for (int64_t until = monotonic_ms() + GRACE_MS, now; (now = monotonic_ms()) < until;)
-        if (poll(&p, 1, (int)(until - now)) > 0)
-            break;
+    (void)is_gone(c->gone, GRACE_MS);
     kill(whom, SIGKILL); /* also for those of the group that are still there */
+}
+
+static int status_of(int wait)
+{
+    return WIFEXITED(wait) ? WEXITSTATUS(wait) : 128 + WTERMSIG(wait);
 }
 
 static int fail_with(const ProcessRun *run, int wait, const Buf *errors, Error *e)
 {
-    const int status = WIFEXITED(wait) ? WEXITSTATUS(wait) : 128 + WTERMSIG(wait);
+    const int status = status_of(wait);
     size_t len = errors->len;
     while (len > 0 && (errors->data[len - 1] == '\n' || errors->data[len - 1] == ' '))
         len--;
@@ -257,4 +277,25 @@ int process_run(const ProcessRun *run, Error *e)
     if (status)
         return fail_with(run, status, errors, e);
     return over ? error_set(e, EFBIG, "%s wrote more than is taken", run->argv[0]) : 0;
+}
+
+int process_start(const ProcessRun *run, int input, int errors, ProcessChild *ret, Error *e)
+{
+    Child c = {.gone = -EBADF};
+    _cleanup_close_ int out = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int r = out < 0 ? -errno : spawn(run, (int[]){input, out, errors}, &c);
+    if (r >= 0)
+        r = watch(&c);
+    if (r < 0)
+        return error_errno(e, r, "starting %s", run->argv[0]);
+    *ret = (ProcessChild){.pid = c.pid, .gone = c.gone};
+    return 0;
+}
+
+int process_stop(ProcessChild *c, int grace_ms)
+{
+    if (!is_gone(c->gone, grace_ms))
+        end(&(Child){.pid = c->pid, .gone = c->gone});
+    close(c->gone);
+    return status_of(wait_status(c->pid));
 }

@@ -8,7 +8,8 @@
 #include "format/data_url.h"
 #include "oci/document.h"
 
-/* The first three are those of OSTree's container tools, then podman's of root, then Docker's. */
+/* The first three are those of OSTree's container tools, then podman's of root, then Docker's. Docker's still
+ * older .dockercfg, which has no "auths", is not read. */
 const char *const auth_files[] = {"run/ostree/auth.json",
                                   "etc/ostree/auth.json",
                                   "usr/lib/ostree/auth.json",

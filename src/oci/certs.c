@@ -8,7 +8,8 @@
 #include "base/file.h"
 #include "oci/image_name.h"
 
-static const char *const places[] = {"etc/containers/certs.d", "etc/docker/certs.d"};
+static const char *const places[] = {"root/.config/containers/certs.d", "etc/containers/certs.d",
+                                     "etc/docker/certs.d"};
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {

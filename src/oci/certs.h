@@ -1,7 +1,9 @@
 #pragma once
-/* The certificates for a registry, by containers-certs.d(5): etc/containers/certs.d/HOST[:PORT], else
- * etc/docker/certs.d/HOST[:PORT], below a root. Every *.crt is an authority that is trusted beside the
- * system's; NAME.cert with NAME.key is what the client shows, the first by name. */
+/* The certificates for a registry, by containers-certs.d(5): the first directory HOST[:PORT] there is in
+ * root/.config/containers/certs.d, etc/containers/certs.d and etc/docker/certs.d, below a root, with the port
+ * just as the image's name has it or has it not ("docker.io" for Docker's registry). Every *.crt is an
+ * authority that is trusted beside the system's; NAME.cert with NAME.key is what the client shows, the first
+ * by name. */
 #include "base/arena.h"
 #include "base/error.h"
 

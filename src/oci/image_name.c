@@ -161,6 +161,12 @@ static bool names_registry(const char *p, size_t n)
     return n == strlen("localhost") && !memcmp(p, "localhost", n);
 }
 
+bool image_name_is_short(const char *text)
+{
+    const char *slash = strchr(text, '/');
+    return !slash || slash == text || !names_registry(text, (size_t)(slash - text));
+}
+
 static int read_name(Arena *a, const char *text, size_t n, ImageName *ret, Error *e)
 {
     const char *slash = memchr(text, '/', n);
@@ -187,7 +193,7 @@ static int read_name(Arena *a, const char *text, size_t n, ImageName *ret, Error
     return 0;
 }
 
-int image_name_read(Arena *a, const char *text, ImageName *ret, Error *e)
+int image_name_read_bare(Arena *a, const char *text, ImageName *ret, Error *e)
 {
     ImageName name = {0};
     size_t n = strlen(text);
@@ -196,6 +202,16 @@ int image_name_read(Arena *a, const char *text, ImageName *ret, Error *e)
             return error_set(e, EINVAL, "the name of an image has no spaces and no special characters");
     int r = cut_digest(a, text, &n, &name, e);
     if (r < 0 || (r = cut_tag(a, text, &n, &name, e)) < 0 || (r = read_name(a, text, n, &name, e)) < 0)
+        return r;
+    *ret = name;
+    return 0;
+}
+
+int image_name_read(Arena *a, const char *text, ImageName *ret, Error *e)
+{
+    ImageName name;
+    int r = image_name_read_bare(a, text, &name, e);
+    if (r < 0)
         return r;
     if (!name.tag && !name.digest)
         name.tag = "latest";

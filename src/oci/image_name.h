@@ -17,7 +17,10 @@ typedef struct ImageName {
 
 /* -EINVAL with what is wrong and how it is written. */
 int image_name_read(Arena *a, const char *text, ImageName *ret, Error *e);
+/* The same, but what names neither a tag nor a digest has neither: for those who may assume none. */
+int image_name_read_bare(Arena *a, const char *text, ImageName *ret, Error *e);
 char *image_name_text(Arena *a, const ImageName *n); /* reads back to the same */
+bool image_name_is_short(const char *text);          /* it has no registry before its first '/' */
 /* The grammar's parts, for those who get them by other ways. */
 bool image_registry_valid(const char *text, size_t n);   /* "host" or "host:port" */
 bool image_repository_valid(const char *text, size_t n); /* "project/image" */

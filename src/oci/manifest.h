@@ -9,6 +9,8 @@
 #include "oci/content_digest.h"
 #include "oci/platform.h"
 
+/* 4 MiB is what registries take. The specification has no limit for layers; engines mount no more than 500.
+ */
 enum { MANIFEST_SIZE_MAX = 4 << 20, MANIFEST_LAYERS_MAX = 512, MANIFEST_INDEX_MAX = 1024 };
 #define LAYER_SIZE_MAX        (UINT64_C(1) << 40)
 

@@ -200,9 +200,7 @@ char *image_reference_text(Arena *a, const ImageReference *r)
     case SCHEME_SIGNED:
         return arena_printf(a, "ostree-image-signed:%s", image_reference_plain(a, r));
     case SCHEME_REMOTE:
-        return registry
-                   ? arena_printf(a, "ostree-remote-registry:%s:%s", r->remote, details(a, r))
-                   : arena_printf(a, "ostree-remote-image:%s:%s", r->remote, image_reference_plain(a, r));
+        return arena_printf(a, "ostree-remote-image:%s:%s", r->remote, image_reference_plain(a, r));
     case SCHEME_PLAIN:
         break;
     }

@@ -10,8 +10,12 @@
 #include "base/file.h"
 #include "format/toml.h"
 
-#define MAIN_FILE "etc/containers/registries.conf"
-#define DROP_INS  "etc/containers/registries.conf.d"
+/* Of the user that an engine runs as, then the system's: the first that is there. Its directory is read after
+ * the system's, or alone beside its own file. */
+static const char *const main_files[] = {"root/.config/containers/registries.conf",
+                                         "etc/containers/registries.conf"};
+static const char *const drop_ins[] = {"etc/containers/registries.conf.d",
+                                       "root/.config/containers/registries.conf.d"};
 
 typedef struct Reading {
     Arena *arena;
@@ -59,11 +63,12 @@ static const char *location_of(const Reading *d, const PathStep *at, const Node 
         return NULL;
     size_t len = strlen(text);
     char *copy = arena_memdup(d->arena, text, len && text[len - 1] == '/' ? len - 1 : len);
-    if (is_location(form == FORM_PREFIX && !strncmp(copy, "*.", 2) ? copy + 2 : copy, form != FORM_MIRROR))
+    bool wild = form == FORM_PREFIX && !strncmp(copy, "*.", 2);
+    if (is_location(wild ? copy + 2 : copy, form != FORM_MIRROR) && !(wild && strpbrk(copy, ":/@")))
         return copy;
     report_add(d->report, SEVERITY_ERROR, at, n, "it is written host, host:port or host/path%s",
                strstr(text, "://")   ? ", without a scheme"
-               : form == FORM_PREFIX ? "; before a host may stand '*.'"
+               : form == FORM_PREFIX ? "; before a host alone may stand '*.'"
                                      : "");
     return NULL;
 }
@@ -259,7 +264,7 @@ static int load_file(Arena *a, int root, const char *path, Registries *to, Repor
     Source *source = ARENA_NEW(a, Source);
     int r = root_read(root, path, REGISTRIES_FILE_MAX, &text);
     if (r == -ENOENT)
-        return 0;
+        return r;
     *source = (Source){.name = arena_printf(a, "/%s", path)};
     if (r < 0) {
         report_add_at(report, SEVERITY_ERROR, source, 0, 0, "it cannot be read: %s", strerror(-r));
@@ -281,20 +286,32 @@ static int by_name(const struct dirent **a, const struct dirent **b)
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-int registries_load(Arena *a, int root, Registries *ret, Report *report)
+static int load_drop_ins(Arena *a, int root, const char *path, Registries *to, Report *report)
 {
-    Registries loaded = {0};
     struct dirent **names = NULL;
-    int r = load_file(a, root, MAIN_FILE, &loaded, report);
-    _cleanup_close_ int directory = root_openat(root, DROP_INS, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    int n = directory < 0 ? 0 : scandirat(directory, ".", &names, is_drop_in, by_name);
+    _cleanup_close_ int directory = root_openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    int r = 0, n = directory < 0 ? 0 : scandirat(directory, ".", &names, is_drop_in, by_name);
     for (int i = 0; i < n; i++) {
-        int k = load_file(a, root, arena_printf(a, DROP_INS "/%s", names[i]->d_name), &loaded, report);
-        if (k < 0)
+        int k = load_file(a, root, arena_printf(a, "%s/%s", path, names[i]->d_name), to, report);
+        if (k < 0 && k != -ENOENT)
             r = k;
         free(names[i]);
     }
     free(names);
+    return r;
+}
+
+int registries_load(Arena *a, int root, Registries *ret, Report *report)
+{
+    Registries loaded = {0};
+    int first = load_file(a, root, main_files[0], &loaded, report), r = first;
+    if (first == -ENOENT)
+        r = load_file(a, root, main_files[1], &loaded, report);
+    r = r == -ENOENT ? 0 : r;
+    for (size_t i = first == -ENOENT ? 0 : 1; i < ELEMENTS(drop_ins); i++) {
+        int k = load_drop_ins(a, root, drop_ins[i], &loaded, report);
+        r = k < 0 ? k : r;
+    }
     if (r < 0)
         return r;
     *ret = loaded;
@@ -307,18 +324,10 @@ int registries_load(Arena *a, int root, Registries *ret, Report *report)
  */
 static size_t matches(const char *prefix, const char *name)
 {
-    bool wild = !strncmp(prefix, "*.", 2);
-    size_t host = strcspn(name, "/"), n = strlen(prefix);
-    if (wild) {
-        const char *domain = prefix + 1; /* with its dot */
-        size_t len = n - 1, of_host = strcspn(domain, "/");
-        if (host <= of_host || strncmp(name + host - of_host, domain, of_host))
-            return 0;
-        name += host - of_host;
-        if (strncmp(name, domain, len) ||
-            (name[len] && !strchr(strchr(domain, '/') ? "/:@" : "/", name[len])))
-            return 0;
-        return host - of_host + len;
+    size_t n = strlen(prefix);
+    if (!strncmp(prefix, "*.", 2)) { /* of any port */
+        size_t host = strcspn(name, ":/"), domain = n - 1;
+        return host > domain && !strncmp(name + host - domain, prefix + 1, domain) ? host : 0;
     }
     if (strncmp(prefix, name, n))
         return 0;

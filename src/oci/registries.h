@@ -1,8 +1,9 @@
 #pragma once
 /* From where an image is fetched, by containers-registries.conf(5) (version 2) and its directory of drop-ins:
  * the entry with the longest prefix, its mirrors in order, then its own location. A prefix is a host, which
- * does not stand for other ports of it, with or without a path, or "*.domain". Lists for short names and the
- * like are noted and not used: images are named in full. */
+ * does not stand for other ports of it, with or without a path, or "*.domain", whatever the port. Lists for
+ * short names (unqualified-search-registries, aliases) are noted and not used: whoever answers first to a
+ * name without a registry is not to be the one that an OS comes from, and image_name.h refuses such names. */
 #include "format/report.h"
 #include "oci/image_name.h"
 
@@ -29,9 +30,10 @@ typedef struct Registries {
     size_t n;
 } Registries;
 
-/* Below a root: etc/containers/registries.conf, then registries.conf.d/ *.conf by name, whose entries take
- * the place of former ones of the same prefix. Files that are not there say nothing. -EINVAL with findings in
- * `r`, or -errno. */
+/* Below a root: root/.config/containers/registries.conf if it is there, with the directory beside it, as
+ * engines have it that root runs; else etc/containers/registries.conf and both directories. Of a directory
+ * registries.conf.d the files *.conf by name, whose entries take the place of former ones of the same prefix.
+ * Files that are not there say nothing. -EINVAL with findings in `r`, or -errno. */
 int registries_load(Arena *a, int root, Registries *ret, Report *r);
 /* One text; entries are added. */
 int registries_read(Arena *a, const Source *source, Registries *to, Report *r);

@@ -106,6 +106,7 @@ static int walk(Registry *r, const Walk *w, Error *e)
 typedef struct Fetch {
     Arena *arena;
     const ContentDigest *digest; /* NULL: by tag */
+    const char *tag;             /* NULL: the name's own */
     Buf body;
     Manifest *manifest;
     ContentDigest *resolved;
@@ -123,9 +124,12 @@ static int restart(void *context)
     return 0;
 }
 
-static const char *manifest_path(Registry *r, const Place *p, const ContentDigest *digest)
+static const char *manifest_path(Registry *r, const Place *p, const Fetch *f)
 {
-    return arena_printf(r->arena, "manifests/%s", digest ? digest->text : p->is->name.tag);
+    return arena_printf(r->arena, "manifests/%s",
+                        f->digest ? f->digest->text
+                        : f->tag  ? f->tag
+                                  : p->is->name.tag);
 }
 
 static PlaceWays ways(Registry *r)
@@ -168,7 +172,7 @@ static int visit_manifest(Registry *r, Place *p, void *context, Error *e)
     Fetch *f = context;
     PlaceWays w = ways(r);
     PlaceAnswer answer = {0};
-    const PlaceCall call = {.path = manifest_path(r, p, f->digest),
+    const PlaceCall call = {.path = manifest_path(r, p, f),
                             .accept = ACCEPT_MANIFEST,
                             .max = MANIFEST_SIZE_MAX,
                             .sink = take,
@@ -182,6 +186,16 @@ static int visit_manifest(Registry *r, Place *p, void *context, Error *e)
 int registry_manifest(Registry *r, Arena *a, const ContentDigest *digest, Manifest *ret, Error *e)
 {
     Fetch f = {.arena = a, .digest = digest ? digest : r->name.digest, .manifest = ret};
+    int k = walk(r, &(Walk){.visit = visit_manifest, .context = &f, .what = "the manifest"}, e);
+    buf_done(&f.body);
+    return k;
+}
+
+int registry_manifest_tagged(Registry *r, Arena *a, const char *tag, Manifest *ret, Error *e)
+{
+    Fetch f = {.arena = a, .tag = tag, .manifest = ret};
+    if (!image_tag_valid(tag, strlen(tag)))
+        return error_set(e, EINVAL, "'%.140s' is no tag", tag);
     int k = walk(r, &(Walk){.visit = visit_manifest, .context = &f, .what = "the manifest"}, e);
     buf_done(&f.body);
     return k;
@@ -217,8 +231,7 @@ static int visit_head(Registry *r, Place *p, void *context, Error *e)
     const Fetch *f = context;
     PlaceWays w = ways(r);
     PlaceAnswer answer = {0};
-    const PlaceCall call = {
-        .path = manifest_path(r, p, f->digest), .method = "HEAD", .accept = ACCEPT_MANIFEST};
+    const PlaceCall call = {.path = manifest_path(r, p, f), .method = "HEAD", .accept = ACCEPT_MANIFEST};
     int k = place_call(&w, p, &call, &answer, e);
     return k < 0 ? k : content_digest_read(answer.digest, strlen(answer.digest), f->resolved, e);
 }

@@ -35,7 +35,10 @@ DEFINE_CLEANUP(Registry *, registry_free);
 
 /* The manifest or index of the digest, or of the name when that is NULL. -ENOENT: no place has it. */
 int registry_manifest(Registry *r, Arena *a, const ContentDigest *digest, Manifest *ret, Error *e);
-/* The same, and through an index to the image for a machine; *ret_index is what the name led to. */
+/* The one of another tag of the same repository. */
+int registry_manifest_tagged(Registry *r, Arena *a, const char *tag, Manifest *ret, Error *e);
+/* As registry_manifest(), and through an index to the image for a machine; *ret_index is what the name led
+ * to. */
 int registry_image(Registry *r, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e);
 /* What the name stands for just now, for next to nothing: the server's word, which nothing has verified. */
 int registry_resolve(Registry *r, ContentDigest *ret, Error *e);

@@ -66,7 +66,7 @@ static int prepare_place(const PlaceWays *w, Place *p, Error *e)
     const RegistryOptions *o = w->options;
     if (p->ready)
         return 0;
-    int r = registry_certs_load(w->arena, o->root, p->host, &p->certs, e);
+    int r = registry_certs_load(w->arena, o->root, p->is->name.registry, &p->certs, e);
     if (r < 0 || (r = auth_find(w->arena, o->root, o->auth_files, &p->is->name, &p->credentials, e)) < 0)
         return r;
     p->has_credentials = r > 0;

@@ -12,9 +12,10 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "update/file_meta.h"
+#include "update/tree_path.h"
 
 enum { OLD, LOCAL, NEW, TREES };
-enum { PIECE = 64 << 10, NAMES_MAX = 1 << 20 };
+enum { NAMES_MAX = 1 << 20 };
 
 typedef struct Plan {
     Arena *arena;
@@ -23,7 +24,6 @@ typedef struct Plan {
     Buf path;
     unsigned depth;
     bool with_new;
-    char *pieces[2];
 } Plan;
 
 /* A directory in each of the trees; -EBADF where it is not there. */
@@ -43,26 +43,12 @@ typedef struct Names {
 static void plan_done(Plan *p)
 {
     free(p->merge.changes);
-    free(p->pieces[0]);
-    free(p->pieces[1]);
     buf_done(&p->path);
 }
 
 static int fail(const Plan *p, int r, Error *e)
 {
-    return error_errno(e, r, "/etc/%s", p->path.len > 0 ? p->path.data : "");
-}
-
-static void path_push(Plan *p, const char *name)
-{
-    buf_addf(&p->path, "%s%s", p->path.len > 0 ? "/" : "", name);
-}
-
-static void path_pop(Plan *p, size_t length)
-{
-    p->path.len = length;
-    if (p->path.data)
-        p->path.data[length] = '\0';
+    return error_errno(e, r, "/etc/%s", tree_path_text(&p->path));
 }
 
 /* ---- two nodes ---- */
@@ -89,40 +75,12 @@ static bool xattrs_equal(const OstreeMeta *a, const OstreeMeta *b)
     }
 }
 
-/* 1: the same bytes. */
-static int contents_equal(Plan *p, const Names *n, int one, int other)
-{
-    _cleanup_close_ int a = openat(n->fds[one], n->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    _cleanup_close_ int b = openat(n->fds[other], n->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    uint64_t at = 0;
-
-    if (a < 0 || b < 0)
-        return -errno;
-    for (;;) {
-        ssize_t got = pread(a, p->pieces[0], PIECE, (off_t)at), other_got = 0;
-        if (got < 0)
-            return -errno;
-        while (other_got < got) {
-            ssize_t more =
-                pread(b, p->pieces[1] + other_got, (size_t)(got - other_got), (off_t)at + other_got);
-            if (more <= 0)
-                return more < 0 ? -errno : 0;
-            other_got += more;
-        }
-        if (memcmp(p->pieces[0], p->pieces[1], (size_t)got) != 0)
-            return 0;
-        if (got == 0)
-            return pread(b, p->pieces[1], 1, (off_t)at) == 0;
-        at += (uint64_t)got;
-    }
-}
-
-static int data_equal(Plan *p, Arena *a, const Names *n, int one, int other)
+static int data_equal(Arena *a, const Names *n, int one, int other)
 {
     const char *target[2];
 
     if (S_ISREG(n->types[one]))
-        return contents_equal(p, n, one, other);
+        return file_contents_equal(n->fds[one], n->name, n->fds[other], n->name);
     if (!S_ISLNK(n->types[one]))
         return 1;
     int r = file_target_read(a, n->fds[one], n->name, &target[0]);
@@ -132,7 +90,7 @@ static int data_equal(Plan *p, Arena *a, const Names *n, int one, int other)
 }
 
 /* In what a name differs between two trees that both have it; of directories, themselves only. */
-static int node_compare(Plan *p, const Names *n, int one, int other, unsigned *ret)
+static int node_compare(const Names *n, int one, int other, unsigned *ret)
 {
     _cleanup_arena_ Arena *a = arena_new();
     struct stat st[2];
@@ -157,7 +115,7 @@ static int node_compare(Plan *p, const Names *n, int one, int other, unsigned *r
     if (S_ISREG(m[0].mode) && st[0].st_size != st[1].st_size)
         r = 0;
     else
-        r = data_equal(p, a, n, one, other);
+        r = data_equal(a, n, one, other);
     if (r < 0)
         return r;
     *ret = what | (r == 0 ? ETC_CONTENTS : 0);
@@ -263,14 +221,14 @@ static void level_close(Level *l)
 /* ---- what a change hides ---- */
 
 /* 1: the trees below a name are not the same in two of them, which both have it. */
-static int tree_differs(Plan *p, const Names *n, int one, int other, unsigned depth)
+static int tree_differs(const Names *n, int one, int other, unsigned depth)
 {
     _cleanup_(name_list_done)
     NameList list = {0};
     _cleanup_(level_close)
     Level level = NO_LEVEL;
     unsigned what;
-    int r = node_compare(p, n, one, other, &what);
+    int r = node_compare(n, one, other, &what);
 
     if (r < 0 || what || !S_ISDIR(n->types[one]))
         return r < 0 ? r : what != 0;
@@ -283,7 +241,7 @@ static int tree_differs(Plan *p, const Names *n, int one, int other, unsigned de
         Names below = {.name = list.names[i], .fds = level.fds};
         r = types_read(&below);
         if (r >= 0)
-            r = !below.types[one] || !below.types[other] ? 1 : tree_differs(p, &below, one, other, depth + 1);
+            r = !below.types[one] || !below.types[other] ? 1 : tree_differs(&below, one, other, depth + 1);
     }
     return r;
 }
@@ -300,15 +258,15 @@ static int is_hiding(Plan *p, const Names *n, EtcKind kind)
     if (!n->types[NEW])
         return kind == ETC_MODIFIED;
     if (kind == ETC_REMOVED)
-        return tree_differs(p, n, OLD, NEW, p->depth);
-    r = node_compare(p, n, LOCAL, NEW, &what);
+        return tree_differs(n, OLD, NEW, p->depth);
+    r = node_compare(n, LOCAL, NEW, &what);
     if (r < 0 || !what)
         return r;
     if (kind == ETC_ADDED)
         return 1;
     if (S_ISDIR(n->types[OLD]) && !S_ISDIR(n->types[LOCAL]))
-        return tree_differs(p, n, OLD, NEW, p->depth);
-    r = node_compare(p, n, OLD, NEW, &what);
+        return tree_differs(n, OLD, NEW, p->depth);
+    r = node_compare(n, OLD, NEW, &what);
     return r < 0 ? r : what != 0;
 }
 
@@ -395,7 +353,7 @@ static int name_walk(Plan *p, const Level *l, const char *name, Error *e)
     else if (!n.types[LOCAL])
         change.kind = ETC_REMOVED;
     else
-        r = node_compare(p, &n, OLD, LOCAL, &change.what);
+        r = node_compare(&n, OLD, LOCAL, &change.what);
     if (r < 0)
         return fail(p, r, e);
     bool is_change = change.kind != ETC_MODIFIED || change.what != 0;
@@ -408,15 +366,14 @@ static int level_walk(Plan *p, const Level *l, Error *e)
 {
     _cleanup_(name_list_done)
     NameList list = {0};
-    size_t length = p->path.len;
     int r = ++p->depth > ETC_DEPTH_MAX ? -ELOOP : names_of(&list, l->fds[OLD], l->fds[LOCAL]);
 
     if (r < 0)
         return fail(p, r, e);
     for (size_t i = 0; r >= 0 && i < list.n; i++) {
-        path_push(p, list.names[i]);
+        size_t length = tree_path_push(&p->path, list.names[i]);
         r = name_walk(p, l, list.names[i], e);
-        path_pop(p, length);
+        tree_path_pop(&p->path, length);
     }
     p->depth--;
     return r;
@@ -425,10 +382,8 @@ static int level_walk(Plan *p, const Level *l, Error *e)
 static int plan_make(Arena *a, const Level *top, bool with_new, EtcMerge *ret, Error *e)
 {
     _cleanup_(plan_done)
-    Plan p = {.arena = a, .with_new = with_new, .pieces = {malloc(PIECE), malloc(PIECE)}};
+    Plan p = {.arena = a, .with_new = with_new};
 
-    if (!p.pieces[0] || !p.pieces[1])
-        abort();
     int r = level_walk(&p, top, e);
     if (r < 0)
         return r;

@@ -1,6 +1,7 @@
 /* Attributes are read by a path below /proc/self/fd, whose last part is not followed: the kernel has no call
  * that takes a directory and a name. One that vanishes between the list and its value was taken away by
- * somebody and is left out. The kernel bounds names and values to 64 KiB each. */
+ * somebody and is left out; so is one without a value, as libostree has it. The kernel bounds names and
+ * values to 64 KiB each. */
 #include "update/file_meta.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 64 << 10, VALUE_MAX = 64 << 10, VALUE_USUAL = 256 };
+enum { NAMES_MAX = 64 << 10, VALUE_MAX = 64 << 10, VALUE_USUAL = 256, PIECE = 32 << 10 };
 
 static int value_read(Arena *a, const char *path, const char *name, OstreeXattr *ret)
 {
@@ -47,7 +48,7 @@ static int xattrs_read(Arena *a, const char *path, OstreeMeta *ret)
         int r = value_read(a, path, name, &list[ret->n_xattrs]);
         if (r < 0 && r != -ENODATA)
             return r;
-        ret->n_xattrs += r == 0;
+        ret->n_xattrs += r == 0 && list[ret->n_xattrs].n > 0;
     }
     ostree_xattrs_sort(list, ret->n_xattrs);
     ret->xattrs = list;
@@ -81,4 +82,27 @@ int file_target_read(Arena *a, int dirfd, const char *name, const char **ret)
         return n < 0 ? -errno : -ENAMETOOLONG;
     *ret = arena_memdup(a, target, (size_t)n);
     return 0;
+}
+
+int file_contents_equal(int dirfd, const char *name, int other_dirfd, const char *other)
+{
+    _cleanup_close_ int a = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    _cleanup_close_ int b = openat(other_dirfd, other, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    char one[PIECE], two[PIECE];
+
+    if (a < 0 || b < 0)
+        return -errno;
+    for (off_t at = 0;;) {
+        ssize_t n = pread(a, one, sizeof(one), at);
+        if (n <= 0)
+            return n < 0 ? -errno : pread(b, two, 1, at) == 0;
+        for (ssize_t done = 0, more; done < n; done += more) {
+            more = pread(b, two + done, (size_t)(n - done), at + done);
+            if (more <= 0)
+                return more < 0 ? -errno : 0;
+        }
+        if (memcmp(one, two, (size_t)n) != 0)
+            return 0;
+        at += n;
+    }
 }

@@ -9,3 +9,5 @@
 int file_meta_read(Arena *a, int dirfd, const char *name, OstreeMeta *ret, struct stat *ret_st);
 /* The text of a symlink. */
 int file_target_read(Arena *a, int dirfd, const char *name, const char **ret);
+/* 1: two regular files have the same bytes. */
+int file_contents_equal(int dirfd, const char *name, int other_dirfd, const char *other);

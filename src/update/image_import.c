@@ -105,10 +105,14 @@ static int kernel_find(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKSU
     return r < 0 ? r : 0;
 }
 
+static bool has_label(const ImageConfig *config)
+{
+    return image_config_label(config, "containers.bootc") || image_config_label(config, "ostree.bootable");
+}
+
 static int result_describe(const ObjectStore *s, const ImageConfig *config, ImportResult *ret, Error *e)
 {
-    ret->label =
-        image_config_label(config, "containers.bootc") || image_config_label(config, "ostree.bootable");
+    ret->label = has_label(config);
     int r = kernel_find(s, ret->commit, ret->kernel, e);
     ret->bootable = ret->label && ret->kernel[0];
     return r;
@@ -224,11 +228,19 @@ static int commit_put(const ImportPlan *p, ObjectStore *s, ImportResult *ret, Er
     const bool through_index = !content_digest_equal(&p->index.digest, &p->manifest.digest);
     _cleanup_arena_ Arena *a = arena_new();
     _cleanup_buf_ Buf out = BUF_INIT;
-    const char *const metadata[] = {KEY_INDEX,    p->index.digest.text,
-                                    KEY_CONFIG,   p->config_text,
-                                    KEY_VERSION,  "basalt " BASALT_VERSION,
-                                    KEY_MANIFEST, arena_memdup(a, p->manifest.bytes, p->manifest.n_bytes),
-                                    KEY_DIGEST,   p->manifest.digest.text,
+    const char *version = image_config_label(&p->config, "org.opencontainers.image.version");
+    const char *const metadata[] = {KEY_INDEX,
+                                    p->index.digest.text,
+                                    KEY_CONFIG,
+                                    p->config_text,
+                                    KEY_VERSION,
+                                    "basalt " BASALT_VERSION,
+                                    KEY_MANIFEST,
+                                    arena_memdup(a, p->manifest.bytes, p->manifest.n_bytes),
+                                    KEY_DIGEST,
+                                    p->manifest.digest.text,
+                                    version ? "version" : NULL,
+                                    version,
                                     NULL};
     OstreeCommit c = {.metadata = through_index ? metadata : metadata + 2, .timestamp = timestamp_of(p)};
 
@@ -305,12 +317,18 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
         return r;
     ret->manifest = plan.manifest.digest;
     ret->layers = plan.n_layers;
+    if (o->bootable && !has_label(&plan.config))
+        return error_set(
+            e, ENOEXEC, "no operating system: it has neither the label containers.bootc nor ostree.bootable");
     like_find(o, s, ref, a, &plan);
     r = import_fetch(o, reference, s, &plan, ret, e);
     if (r >= 0)
         r = commit_put(&plan, s, ret, e);
     if (r >= 0)
         r = result_describe(s, &plan.config, ret, e);
+    if (r >= 0 && o->bootable && !ret->bootable)
+        r = error_set(e, ENOEXEC,
+                      "no operating system: it has no usr/lib/modules/VERSION/vmlinuz, or several");
     if (r >= 0 && o->cancelled && o->cancelled(o->context))
         r = error_set(e, ECANCELED, "cancelled");
     if (r >= 0)

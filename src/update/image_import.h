@@ -28,7 +28,8 @@ typedef struct ImportOptions {
     const char *repository;
     const RegistryOptions *registry; /* its cancelled() is not used; NULL: no registry is asked */
     const Platform *platform;        /* NULL: this machine's */
-    unsigned jobs;                   /* layers at once; 0: IMPORT_JOBS */
+    bool bootable; /* what is no operating system is -ENOEXEC: by its labels before a layer is fetched */
+    unsigned jobs; /* layers at once; 0: IMPORT_JOBS */
     const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
     uint64_t layer_max;  /* what a layer may unpack to; 0: layer_unpack.h */
     void (*progress)(void *context, const ImportProgress *p); /* of any thread, one at a time; NULL allowed */

@@ -271,6 +271,28 @@ int ostree_tree_decode(Arena *a, const void *data, size_t n, OstreeTree *ret)
     return 0;
 }
 
+static int file_row_order(const void *key, const void *row)
+{
+    return strcmp(key, ((const OstreeFileRow *)row)->name);
+}
+
+static int directory_row_order(const void *key, const void *row)
+{
+    return strcmp(key, ((const OstreeDirectoryRow *)row)->name);
+}
+
+const OstreeFileRow *ostree_tree_file(const OstreeTree *t, const char *name)
+{
+    return t->n_files > 0 ? bsearch(name, t->files, t->n_files, sizeof(*t->files), file_row_order) : NULL;
+}
+
+const OstreeDirectoryRow *ostree_tree_directory(const OstreeTree *t, const char *name)
+{
+    return t->n_directories > 0
+               ? bsearch(name, t->directories, t->n_directories, sizeof(*t->directories), directory_row_order)
+               : NULL;
+}
+
 /* One entry of a{sv}; 1 when its value is a text. */
 static int entry_decode(Arena *a, GvariantBytes b, const char **ret_key, const char **ret_value)
 {

@@ -53,6 +53,9 @@ void ostree_tree_encode(const OstreeTree *t, Buf *out);
 /* -EBADMSG for anything but a normal form with names that may stand in a directory, in order. Names and rows
  * live in the arena. */
 int ostree_tree_decode(Arena *a, const void *data, size_t n, OstreeTree *ret);
+/* The row of a name, or NULL. */
+const OstreeFileRow *ostree_tree_file(const OstreeTree *t, const char *name);
+const OstreeDirectoryRow *ostree_tree_directory(const OstreeTree *t, const char *name);
 
 typedef struct OstreeCommit {
     const char *const *metadata; /* key, text, key, text, NULL; sorted by key */

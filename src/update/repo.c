@@ -10,6 +10,7 @@
 #include <sys/file.h>
 
 #include "base/file.h"
+#include "update/tree_path.h"
 
 enum { CONFIG_MAX = 64 << 10, REF_MAX = 4 << 10, REF_DEPTH_MAX = 32 };
 
@@ -168,17 +169,17 @@ int repo_read_dirmeta(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM
                                                               : 0;
 }
 
+int repo_open_file(int repo, const uint8_t checksum[OSTREE_CHECKSUM])
+{
+    char name[OBJECT_NAME_SIZE], place[OBJECT_PLACE_SIZE];
+
+    object_name(OBJECT_FILE, checksum, name);
+    object_place(name, place);
+    int fd = openat(repo, place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 /* ---- paths ---- */
-
-static int directory_row_order(const void *key, const void *row)
-{
-    return strcmp(key, ((const OstreeDirectoryRow *)row)->name);
-}
-
-static int file_row_order(const void *key, const void *row)
-{
-    return strcmp(key, ((const OstreeFileRow *)row)->name);
-}
 
 static int entry_find(int repo, const RepoEntry *at, const char *name, RepoEntry *ret, Error *e)
 {
@@ -190,9 +191,8 @@ static int entry_find(int repo, const RepoEntry *at, const char *name, RepoEntry
     int r = repo_read_tree(repo, a, at->checksum, &t, e);
     if (r < 0)
         return r;
-    const OstreeDirectoryRow *d =
-        bsearch(name, t.directories, t.n_directories, sizeof(*d), directory_row_order);
-    const OstreeFileRow *f = d ? NULL : bsearch(name, t.files, t.n_files, sizeof(*f), file_row_order);
+    const OstreeDirectoryRow *d = ostree_tree_directory(&t, name);
+    const OstreeFileRow *f = ostree_tree_file(&t, name);
     RepoEntry found = {.directory = d != NULL};
     if (!d && !f)
         return -ENOENT;
@@ -260,17 +260,14 @@ static int ref_read(Refs *refs, int dirfd, const char *name, Error *e)
 
 static int ref_visit(Refs *refs, int dirfd, const struct dirent *entry, unsigned depth, Error *e)
 {
-    size_t length = refs->name.len;
+    size_t length = tree_path_push(&refs->name, entry->d_name);
     struct stat st;
 
-    buf_addf(&refs->name, "%s%s", length > 0 ? "/" : "", entry->d_name);
     int r = fstatat(dirfd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0
                 ? error_errno(e, -errno, "ref %s", refs->name.data)
             : S_ISDIR(st.st_mode) ? refs_below(refs, dirfd, entry->d_name, depth + 1, e)
                                   : ref_read(refs, dirfd, entry->d_name, e);
-    refs->name.len = length;
-    if (refs->name.data)
-        refs->name.data[length] = '\0';
+    tree_path_pop(&refs->name, length);
     return r;
 }
 
@@ -281,9 +278,9 @@ static int refs_below(Refs *refs, int parent, const char *name, unsigned depth, 
     struct dirent *entry;
 
     if (!d)
-        return fd < 0 && errno == ENOENT ? 0 : error_errno(e, -errno, "refs/%s", refs->name.data);
+        return fd < 0 && errno == ENOENT ? 0 : error_errno(e, -errno, "refs/%s", tree_path_text(&refs->name));
     if (depth > REF_DEPTH_MAX)
-        return error_set(e, ELOOP, "refs/%s is too deep", refs->name.data);
+        return error_set(e, ELOOP, "refs/%s is too deep", tree_path_text(&refs->name));
     while (errno = 0, (entry = readdir(d))) {
         if (entry->d_name[0] == '.') /* no ref begins so; unfinished files do */
             continue;
@@ -291,7 +288,7 @@ static int refs_below(Refs *refs, int parent, const char *name, unsigned depth, 
         if (r < 0)
             return r;
     }
-    return errno ? error_errno(e, -errno, "refs/%s", refs->name.data) : 0;
+    return errno ? error_errno(e, -errno, "refs/%s", tree_path_text(&refs->name)) : 0;
 }
 
 int repo_refs_each(int repo, RepoRefVisit visit, void *context, Error *e)
@@ -300,9 +297,49 @@ int repo_refs_each(int repo, RepoRefVisit visit, void *context, Error *e)
     Refs refs = {.visit = visit, .context = context};
     int r = 0;
 
-    buf_add(&refs.name, "", 0);
     for (size_t i = 0; r >= 0 && i < ELEMENTS(kinds); i++)
         r = refs_below(&refs, repo, kinds[i], 0, e);
     buf_done(&refs.name);
     return r;
+}
+
+/* ---- what lies there ---- */
+
+static int directory_each(int repo, const char *directory, RepoNameVisit visit, void *context, Error *e)
+{
+    char path[16];
+    struct dirent *entry;
+
+    snprintf(path, sizeof(path), "objects/%s", directory);
+    int fd = openat(repo, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d)
+        return fd < 0 && errno == ENOENT ? 0 : error_errno(e, -errno, "%s", path);
+    while (errno = 0, (entry = readdir(d))) {
+        int r = visit(context, &(RepoName){fd, directory, entry->d_name}, e);
+        if (r < 0)
+            return r;
+    }
+    return errno ? error_errno(e, -errno, "%s", path) : 0;
+}
+
+int repo_names_each(int repo, RepoNameVisit visit, void *context, Error *e)
+{
+    int r = 0;
+
+    for (unsigned i = 0; r >= 0 && i < REPO_DIRECTORIES; i++) {
+        char directory[3];
+        snprintf(directory, sizeof(directory), "%02x", i & 0xff);
+        r = directory_each(repo, directory, visit, context, e);
+    }
+    return r;
+}
+
+bool repo_is_partial(int repo, const uint8_t commit[OSTREE_CHECKSUM])
+{
+    char hex[OSTREE_CHECKSUM_TEXT], path[OSTREE_CHECKSUM_TEXT + 32];
+
+    hex_encode(commit, OSTREE_CHECKSUM, hex);
+    snprintf(path, sizeof(path), "state/%s.commitpartial", hex);
+    return faccessat(repo, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }

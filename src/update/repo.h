@@ -11,6 +11,8 @@ enum {
     OBJECT_NAME_SIZE = OSTREE_CHECKSUM_TEXT + 8,
     OBJECT_PLACE_SIZE = OBJECT_NAME_SIZE + 16,
     REPO_METADATA_MAX = 128 << 20, /* as libostree */
+    REPO_DIRECTORIES = 256,        /* objects/00 to objects/ff */
+    REPO_DEPTH_MAX = 200,          /* of a tree that is walked */
 };
 
 /* -EMEDIUMTYPE: no repository, or not a bare one. */
@@ -39,6 +41,9 @@ int repo_read_commit(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM]
 int repo_read_tree(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM], OstreeTree *ret, Error *e);
 int repo_read_dirmeta(int repo, Arena *a, const uint8_t checksum[OSTREE_CHECKSUM], OstreeMeta *ret, Error *e);
 
+/* The contents of a regular file, not verified; -ELOOP: it is a symlink. */
+int repo_open_file(int repo, const uint8_t checksum[OSTREE_CHECKSUM]);
+
 typedef struct RepoEntry {
     bool directory;
     uint8_t checksum[OSTREE_CHECKSUM]; /* of the file, or of the directory's tree */
@@ -51,3 +56,14 @@ int repo_find(int repo, const uint8_t commit[OSTREE_CHECKSUM], const char *path,
  * negative answer ends it. */
 typedef int (*RepoRefVisit)(void *context, const char *name, const uint8_t commit[OSTREE_CHECKSUM], Error *e);
 int repo_refs_each(int repo, RepoRefVisit visit, void *context, Error *e);
+
+/* Every name below objects/, also of what is none: `directory` "3b", `name` "841d….file", `dirfd` holds it.
+ */
+typedef struct RepoName {
+    int dirfd;
+    const char *directory, *name;
+} RepoName;
+typedef int (*RepoNameVisit)(void *context, const RepoName *n, Error *e);
+int repo_names_each(int repo, RepoNameVisit visit, void *context, Error *e);
+/* A commit of which libostree has pulled a part only. */
+bool repo_is_partial(int repo, const uint8_t commit[OSTREE_CHECKSUM]);

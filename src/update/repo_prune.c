@@ -16,7 +16,7 @@
 #include "update/checksum_set.h"
 #include "update/repo.h"
 
-enum { KINDS = OBJECT_COMMIT + 1, DIRECTORIES = 256 };
+enum { KINDS = OBJECT_COMMIT + 1, DIRECTORIES = REPO_DIRECTORIES };
 
 typedef struct Prune {
     int repo;
@@ -43,15 +43,6 @@ static int need(Prune *p, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSU
 {
     int r = checksum_set_add(&p->needed[kind], checksum);
     return r < 0 ? error_errno(e, r, "objects of the repository") : r;
-}
-
-static bool is_partial(const Prune *p, const uint8_t commit[OSTREE_CHECKSUM])
-{
-    char hex[OSTREE_CHECKSUM_TEXT], path[OSTREE_CHECKSUM_TEXT + 32];
-
-    hex_encode(commit, OSTREE_CHECKSUM, hex);
-    snprintf(path, sizeof(path), "state/%s.commitpartial", hex);
-    return faccessat(p->repo, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int ref_add(void *context, const char *name, const uint8_t commit[OSTREE_CHECKSUM], Error *e)
@@ -123,7 +114,7 @@ static int mark(Prune *p, Error *e)
 
     for (int partial = 0; r >= 0 && partial < 2; partial++) {
         for (size_t i = 0; r >= 0 && i < commits->n; i++)
-            if (is_partial(p, commits->rows[i]) == (partial == 1))
+            if (repo_is_partial(p->repo, commits->rows[i]) == (partial == 1))
                 r = commit_follow(p, commits->rows[i], e);
         for (; r >= 0 && followed < trees->n; followed++)
             r = tree_follow(p, trees->rows[followed], partial, e);
@@ -133,7 +124,7 @@ static int mark(Prune *p, Error *e)
 
 /* ---- removing ---- */
 
-static int entry_remove(Prune *p, int dirfd, const char *name, uint8_t first, Error *e)
+static int entry_remove(Prune *p, int dirfd, const char *name, Error *e)
 {
     struct stat st;
     int r = p->options->step && !p->options->dry_run ? p->options->step(p->options->context, "removing") : 0;
@@ -146,7 +137,6 @@ static int entry_remove(Prune *p, int dirfd, const char *name, uint8_t first, Er
         return error_errno(e, -errno, "removing %s", name);
     if (st.st_nlink == 1)
         p->counts.bytes += (uint64_t)st.st_blocks * 512;
-    p->touched[first] = true;
     return 1;
 }
 
@@ -156,7 +146,8 @@ static int object_remove(Prune *p, ObjectKind kind, const uint8_t checksum[OSTRE
 
     object_name(kind, checksum, name);
     object_place(name, place);
-    int r = entry_remove(p, p->repo, place, checksum[0], e);
+    int r = entry_remove(p, p->repo, place, e);
+    p->touched[checksum[0]] = true;
     p->counts.removed += r > 0;
     return r;
 }
@@ -178,46 +169,14 @@ static int sync_touched(Prune *p, Error *e)
 
 /* ---- what lies in the repository ---- */
 
-typedef int (*ObjectVisit)(Prune *p, int dirfd, const char *directory, const char *name, Error *e);
-
-static int directory_each(Prune *p, const char *directory, ObjectVisit visit, Error *e)
-{
-    char path[16];
-    struct dirent *entry;
-
-    snprintf(path, sizeof(path), "objects/%s", directory);
-    int fd = openat(p->repo, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    if (!d)
-        return fd < 0 && errno == ENOENT ? 0 : error_errno(e, -errno, "%s", path);
-    while (errno = 0, (entry = readdir(d))) {
-        int r = visit(p, dirfd(d), directory, entry->d_name, e);
-        if (r < 0)
-            return r;
-    }
-    return errno ? error_errno(e, -errno, "%s", path) : 0;
-}
-
-static int objects_each(Prune *p, ObjectVisit visit, Error *e)
-{
-    int r = 0;
-
-    for (unsigned i = 0; r >= 0 && i < DIRECTORIES; i++) {
-        char directory[3];
-        snprintf(directory, sizeof(directory), "%02x", i);
-        r = directory_each(p, directory, visit, e);
-    }
-    return r;
-}
-
 /* Notes the commits and trees that nothing needs; counts the rest of what stays. */
-static int note(Prune *p, int dirfd, const char *directory, const char *name, Error *e)
+static int note(void *context, const RepoName *n, Error *e)
 {
+    Prune *p = context;
     uint8_t checksum[OSTREE_CHECKSUM];
     ObjectKind kind;
 
-    (void)dirfd;
-    if (!object_parse(directory, name, &kind, checksum))
+    if (!object_parse(n->directory, n->name, &kind, checksum))
         return 0;
     if (checksum_set_has(&p->needed[kind], checksum)) {
         p->counts.kept++;
@@ -231,23 +190,23 @@ static int note(Prune *p, int dirfd, const char *directory, const char *name, Er
 
 /* What libostree lays beside an object: detached metadata of a commit, and links by payload (to share
  * extents) of a file. They go when what they are of is not there. */
-static bool is_companion_of_none(const Prune *p, int dirfd, const char *directory, const char *name)
+static bool is_companion_of_none(const Prune *p, const RepoName *o)
 {
     enum { REST = OSTREE_CHECKSUM_TEXT - 1 - 2, TARGET = 3 + 2 + 1 };
     uint8_t checksum[OSTREE_CHECKSUM];
     char as[OBJECT_NAME_SIZE], target[OBJECT_PLACE_SIZE];
     ObjectKind kind;
 
-    if (strlen(name) <= REST)
+    if (strlen(o->name) <= REST)
         return false;
-    if (strcmp(name + REST, ".commitmeta") == 0) {
-        snprintf(as, sizeof(as), "%.*s.commit", REST, name);
-        return object_parse(directory, as, &kind, checksum) &&
+    if (strcmp(o->name + REST, ".commitmeta") == 0) {
+        snprintf(as, sizeof(as), "%.*s.commit", REST, o->name);
+        return object_parse(o->directory, as, &kind, checksum) &&
                !checksum_set_has(&p->needed[OBJECT_COMMIT], checksum);
     }
-    if (strcmp(name + REST, ".payload-link") != 0)
+    if (strcmp(o->name + REST, ".payload-link") != 0)
         return false;
-    ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1); /* "../3b/841d….file" */
+    ssize_t n = readlinkat(o->dirfd, o->name, target, sizeof(target) - 1); /* "../3b/841d….file" */
     if (n <= TARGET || strncmp(target, "../", 3) != 0)
         return false;
     target[n] = '\0';
@@ -256,21 +215,19 @@ static bool is_companion_of_none(const Prune *p, int dirfd, const char *director
            !checksum_set_has(&p->needed[OBJECT_FILE], checksum);
 }
 
-static int sweep_rest(Prune *p, int dirfd, const char *directory, const char *name, Error *e)
+static int sweep_rest(void *context, const RepoName *n, Error *e)
 {
+    Prune *p = context;
     uint8_t checksum[OSTREE_CHECKSUM];
     ObjectKind kind;
+    bool object = object_parse(n->directory, n->name, &kind, checksum);
 
-    if (!object_parse(directory, name, &kind, checksum)) {
-        if (!is_companion_of_none(p, dirfd, directory, name))
-            return 0;
-        (void)hex_decode(directory, 2, checksum);
-        return entry_remove(p, dirfd, name, checksum[0], e);
-    }
-    if ((kind != OBJECT_FILE && kind != OBJECT_DIRMETA) || checksum_set_has(&p->needed[kind], checksum))
+    if (object
+            ? (kind != OBJECT_FILE && kind != OBJECT_DIRMETA) || checksum_set_has(&p->needed[kind], checksum)
+            : !is_companion_of_none(p, n))
         return 0;
-    int r = entry_remove(p, dirfd, name, checksum[0], e);
-    p->counts.removed += r > 0;
+    int r = entry_remove(p, n->dirfd, n->name, e);
+    p->counts.removed += object && r > 0;
     return r;
 }
 
@@ -367,13 +324,13 @@ int repo_prune(int repo, const PruneOptions *o, PruneCounts *ret, Error *e)
     int r = lock < 0 && !p.options->locked ? lock : mark(&p, e);
 
     if (r >= 0)
-        r = objects_each(&p, note, e);
+        r = repo_names_each(repo, note, &p, e);
     if (r >= 0)
         r = sweep_commits(&p, e);
     if (r >= 0)
         r = sweep_trees(&p, e);
     if (r >= 0)
-        r = objects_each(&p, sweep_rest, e);
+        r = repo_names_each(repo, sweep_rest, &p, e);
     if (r < 0)
         return r;
     if (ret)

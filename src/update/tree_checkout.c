@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/tree_copy.h"
 #include "update/repo.h"
+#include "update/tree_path.h"
 
 typedef struct Checkout {
     int repo;
@@ -38,19 +39,7 @@ static int step(const CheckoutOptions *o, const char *what, Error *e)
 
 static int fail(const Checkout *c, int r, Error *e)
 {
-    return error_errno(e, r, "checking out /%s", c->path.len > 0 ? c->path.data : "");
-}
-
-static void path_push(Checkout *c, const char *name)
-{
-    buf_addf(&c->path, "%s%s", c->path.len > 0 ? "/" : "", name);
-}
-
-static void path_pop(Checkout *c, size_t length)
-{
-    c->path.len = length;
-    if (c->path.data)
-        c->path.data[length] = '\0';
+    return error_errno(e, r, "checking out /%s", tree_path_text(&c->path));
 }
 
 static int file_checkout(Checkout *c, int to, const OstreeFileRow *f, Error *e)
@@ -73,18 +62,15 @@ static int file_checkout(Checkout *c, int to, const OstreeFileRow *f, Error *e)
 
 static int files_checkout(Checkout *c, int to, const OstreeTree *t, Error *e)
 {
-    size_t length = c->path.len;
-
     for (size_t i = 0; i < t->n_files; i++) {
         Error inner = ERROR_INIT;
         int r = file_checkout(c, to, &t->files[i], &inner);
         if (r < 0 && inner.code)
             return error_set(e, -r, "%s", inner.text);
         if (r < 0) {
-            path_push(c, t->files[i].name);
+            tree_path_push(&c->path, t->files[i].name);
             return fail(c, r, e);
         }
-        path_pop(c, length);
     }
     return 0;
 }
@@ -123,22 +109,21 @@ static int directory_fill(Checkout *c, int to, const uint8_t tree[OSTREE_CHECKSU
                           const uint8_t meta[OSTREE_CHECKSUM], Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
-    size_t length = c->path.len;
     OstreeTree t;
     OstreeMeta m;
 
-    if (++c->depth > CHECKOUT_DEPTH_MAX)
+    if (++c->depth > REPO_DEPTH_MAX)
         return fail(c, -ELOOP, e);
     int r = repo_read_tree(c->repo, a, tree, &t, e);
     if (r >= 0)
         r = repo_read_dirmeta(c->repo, a, meta, &m, e);
     if (r < 0)
-        return error_wrap(e, r, "checking out /%s", c->path.len > 0 ? c->path.data : "");
+        return error_wrap(e, r, "checking out /%s", tree_path_text(&c->path));
     r = files_checkout(c, to, &t, e);
     for (size_t i = 0; r >= 0 && i < t.n_directories; i++) {
-        path_push(c, t.directories[i].name);
+        size_t length = tree_path_push(&c->path, t.directories[i].name);
         r = directory_checkout(c, to, &t.directories[i], e);
-        path_pop(c, length);
+        tree_path_pop(&c->path, length);
     }
     if (r >= 0)
         r = attributes_set(c, to, &m, e);

@@ -15,12 +15,11 @@ typedef struct CheckoutOptions {
     void *context;
 } CheckoutOptions;
 
-enum { CHECKOUT_DEPTH_MAX = 200 };
-
 /* Into the open, empty directory `to`, which becomes the tree's root; `repo` is an open repository directory.
  * -ENOENT: an object or the subpath is missing; -ENOTDIR: the subpath is no directory; -EBADMSG: a damaged
- * object; -EXDEV: `to` lies on another file system; -ENOTEMPTY. After a failure `to` has a part of the tree,
- * for the caller to remove. An object that can have no more links (ext4: 65,000) is copied. */
+ * object; -ELOOP: deeper than REPO_DEPTH_MAX; -EXDEV: `to` lies on another file system; -ENOTEMPTY. After a
+ * failure `to` has a part of the tree, for the caller to remove. An object that can have no more links (ext4:
+ * 65,000) is copied. */
 int tree_checkout(int repo, const uint8_t commit[OSTREE_CHECKSUM], int to, const CheckoutOptions *o,
                   Error *e);
 

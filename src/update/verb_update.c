@@ -89,6 +89,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
         return error_errno(e, n, "registries.conf");
     }
     f->registry.registries = &f->registries;
+    f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
     f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
     f->auth_files[0] = opt.auth_file;
@@ -97,6 +98,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     f->import = (ImportOptions){.dirfd = sysroot_fd(s->sysroot),
                                 .repository = "ostree/repo",
                                 .registry = &f->registry,
+                                .bootable = true,
                                 .jobs = opt.jobs,
                                 .progress = progress_show,
                                 .cancelled = cancel_asked,
@@ -203,10 +205,6 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
         r = image_import(&f.import, image, ret, e);
     if (r < 0)
         return r;
-    if (!ret->bootable)
-        return error_set(e, ENOEXEC, "%s is no bootable image: %s", image_reference_plain(s->arena, image),
-                         ret->label ? "it has no usr/lib/modules/VERSION/vmlinuz, or several"
-                                    : "it has neither the label containers.bootc nor ostree.bootable");
     Origin origin = newest ? origin_copy(s->arena, &newest->origin) : (Origin){.arena = s->arena};
     origin_forget_transient(&origin);
     origin_set(&origin, ORIGIN_GROUP, ORIGIN_REFSPEC, NULL);

@@ -142,13 +142,68 @@ static void test_clean_descriptors(void **state)
     close(leaked);
 }
 
+static void test_environment_and_files(void **state)
+{
+    (void)state;
+    Scratch s = scratch_open();
+    _cleanup_buf_ Buf out = BUF_INIT;
+    setenv("BASALT_SECRET", "x", 1);
+    const ProcessRun only = {.output = &out,
+                             .env = (const char *const[]){"A=1", NULL},
+                             .env_only = true,
+                             .argv = SH("env | grep -v '^_=\\|^PWD=\\|^SHLVL=\\|^PATH='")};
+    assert_int_equal(process_run(&only, NULL), 0);
+    assert_string_equal(out.data, "A=1\n");
+    const ProcessRun small = {.chdir = s.path,
+                              .file_max = 4096,
+                              .argv = SH("head -c 4096 /dev/zero >a; head -c 5000 /dev/zero >b")};
+    assert_true(process_run(&small, NULL) > 0);
+    struct stat st;
+    assert_int_equal(fstatat(s.fd, "a", &st, 0), 0);
+    assert_int_equal(st.st_size, 4096);
+    assert_int_equal(fstatat(s.fd, "b", &st, 0), 0);
+    assert_true(st.st_size <= 4096);
+    scratch_close(&s);
+}
+
+static void test_conversation(void **state)
+{
+    (void)state;
+    ProcessChild c;
+    int pipes[2], none = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    ProcessRun how = {.argv = SH("read x; exit $x")};
+    assert_int_equal(process_start(&how, pipes[0], none, &c, NULL), 0);
+    assert_int_equal(write(pipes[1], "7\n", 2), 2);
+    assert_int_equal(process_stop(&c, 10000), 7);
+    Scratch s = scratch_open();
+    how.chdir = s.path;
+    how.argv = SH("trap '' TERM; : >ready; while :; do sleep 0.1; done");
+    assert_int_equal(process_start(&how, pipes[0], none, &c, NULL), 0);
+    for (unsigned i = 0; i < 1000 && !scratch_count(&s, "."); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    scratch_close(&s);
+    assert_int_equal(process_stop(&c, 0), 128 + SIGKILL);
+    how = (ProcessRun){.argv = (const char *const[]){"basalt-no-such-program", NULL}};
+    assert_int_equal(process_start(&how, pipes[0], none, &c, NULL), -ENOENT);
+    close(pipes[0]);
+    close(pipes[1]);
+    close(none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_output_and_input),  cmocka_unit_test(test_no_deadlock),
-        cmocka_unit_test(test_failures),          cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_timeout),           cmocka_unit_test(test_timeout_takes_the_children),
-        cmocka_unit_test(test_child_left_behind), cmocka_unit_test(test_clean_descriptors),
+        cmocka_unit_test(test_output_and_input),
+        cmocka_unit_test(test_no_deadlock),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_timeout_takes_the_children),
+        cmocka_unit_test(test_child_left_behind),
+        cmocka_unit_test(test_clean_descriptors),
+        cmocka_unit_test(test_environment_and_files),
+        cmocka_unit_test(test_conversation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

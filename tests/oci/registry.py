@@ -21,7 +21,7 @@ import time
 import unittest
 import urllib.parse
 
-FETCH = sys.argv.pop(1)
+FETCH = sys.argv.pop(1) if __name__ == "__main__" else None  # policy.py has its servers from here
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -710,11 +710,16 @@ class Networks(Case):
         self.assertEqual([r[1] for r in proxy.log], ["http://registry.invalid/v2/a/os/manifests/1"])
 
 
-if not shutil.which("docker-registry"):
-    print("the package docker-registry is missing")
-    sys.exit(77)
-try:
-    make_certificates()
-    unittest.main(verbosity=1, exit=False).result.wasSuccessful() or os._exit(1)
-finally:
-    shutil.rmtree(here, ignore_errors=True)
+def main():
+    if not shutil.which("docker-registry"):
+        print("the package docker-registry is missing")
+        sys.exit(77)
+    try:
+        make_certificates()
+        unittest.main(verbosity=1, exit=False).result.wasSuccessful() or os._exit(1)
+    finally:
+        shutil.rmtree(here, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

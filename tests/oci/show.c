@@ -1,7 +1,8 @@
 /* show: what the readers of src/oci make of a file, for golden tests.
  *   show manifest FILE [MEDIA-TYPE]     show choose FILE MACHINE     show config MANIFEST CONFIG
  *   show registries ROOT NAME...        show auth ROOT NAME...       show certs ROOT REGISTRY...
- *   show layout REFERENCE */
+ *   show layout REFERENCE               one of containers-storage: too
+ *   show policy ROOT                    show registries-d ROOT NAME... */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +10,12 @@
 #include "base/file.h"
 #include "oci/auth_file.h"
 #include "oci/certs.h"
+#include "oci/containers_storage.h"
 #include "oci/image_config.h"
 #include "oci/layout.h"
+#include "oci/policy.h"
 #include "oci/registries.h"
+#include "oci/registries_d.h"
 
 static Arena *arena;
 
@@ -194,20 +198,43 @@ static int count(void *context, const void *data, size_t n)
     return 0;
 }
 
-static int show_image(Layout *l, Error *e)
+/* An image on disk, whatever reads it. */
+typedef struct Disk {
+    Layout *layout;
+    ContainersStorage *storage;
+} Disk;
+
+static int disk_image(const Disk *d, const Platform *want, Manifest *index, Manifest *m, Error *e)
+{
+    return d->layout ? layout_image(d->layout, arena, want, index, m, e)
+                     : containers_storage_image(d->storage, arena, want, index, m, e);
+}
+
+static int disk_blob(const Disk *d, const Descriptor *of, const BlobSink *to, Error *e)
+{
+    return d->layout ? layout_blob(d->layout, of, to, e) : containers_storage_blob(d->storage, of, to, e);
+}
+
+static int append(void *context, const void *data, size_t n)
+{
+    buf_add(context, data, n);
+    return 0;
+}
+
+static int show_image(const Disk *d, Error *e)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
     Platform want = platform_of_machine("x86_64");
     Manifest index, m;
     ImageConfig c;
-    int r = layout_image(l, arena, &want, &index, &m, e);
-    if (r < 0 || (r = layout_blob_read(l, &m.config, IMAGE_CONFIG_SIZE_MAX, &text, e)) < 0 ||
+    int r = disk_image(d, &want, &index, &m, e);
+    if (r < 0 || (r = disk_blob(d, &m.config, &(BlobSink){.take = append, .context = &text}, e)) < 0 ||
         (r = image_config_read(arena, text.data, text.len, &m, &c, e)) < 0)
         return r;
     printf("%s\n%s\n", index.digest.text, m.digest.text);
     for (size_t i = 0; i < m.n_items; i++) {
         uint64_t n = 0;
-        if ((r = layout_blob(l, &m.items[i], &(BlobSink){.take = count, .context = &n}, e)) < 0)
+        if ((r = disk_blob(d, &m.items[i], &(BlobSink){.take = count, .context = &n}, e)) < 0)
             return r;
         printf("layer %zu: %s, %llu bytes\n", i + 1, m.items[i].digest.text, (unsigned long long)n);
     }
@@ -218,12 +245,81 @@ static int show_layout(int argc, char **argv)
 {
     (void)argc;
     ImageReference ref;
-    Layout *l = NULL;
+    Disk d = {0};
     Error e = ERROR_INIT;
     int r = image_reference_read(arena, argv[0], &ref, &e);
-    if (r < 0 || (r = layout_open(&ref, &l, &e)) < 0 || (r = show_image(l, &e)) < 0)
+    if (r >= 0)
+        r = ref.transport == TRANSPORT_CONTAINERS_STORAGE ? containers_storage_open(&ref, &d.storage, &e)
+                                                          : layout_open(&ref, &d.layout, &e);
+    if (r < 0 || (r = show_image(&d, &e)) < 0)
         r = -fail(&e);
-    layout_free(l);
+    layout_free(d.layout);
+    containers_storage_free(d.storage);
+    return r < 0;
+}
+
+static void tell(const Report *r)
+{
+    _cleanup_buf_ Buf said = BUF_INIT;
+    report_write(r, REPORT_TEXT, &said);
+    fputs(said.len ? said.data : "", stderr);
+}
+
+static void show_scope(const PolicyScope *s)
+{
+    static const char *const identities[] = {[IDENTITY_REPO_DIGEST_OR_EXACT] =
+                                                 "repository of a digest, or exact",
+                                             [IDENTITY_EXACT] = "exact",
+                                             [IDENTITY_REPOSITORY] = "repository",
+                                             [IDENTITY_EXACT_REFERENCE] = "reference",
+                                             [IDENTITY_EXACT_REPOSITORY] = "the repository",
+                                             [IDENTITY_REMAP] = "remapped"};
+    printf("%s '%s'\n", s->transport ? s->transport : "default", s->scope);
+    for (size_t i = 0; i < s->n; i++) {
+        const PolicyRequirement *q = &s->requirements[i];
+        printf("  %s", q->type);
+        if (q->kind == REQUIREMENT_UNKNOWN)
+            printf(": %s", q->why);
+        for (size_t k = 0; k < q->n_keys; k++)
+            printf(" %s",
+                   q->keys[k].path ? q->keys[k].path : arena_printf(arena, "(%zu bytes)", q->keys[k].n));
+        if (q->kind == REQUIREMENT_SIGNED_BY || q->kind == REQUIREMENT_SIGSTORE)
+            printf(", %s %s %s", identities[q->identity.kind], q->identity.name ? q->identity.name : "",
+                   q->identity.signed_prefix ? q->identity.signed_prefix : "");
+        printf("\n");
+    }
+}
+
+static int show_policy(int argc, char **argv)
+{
+    (void)argc;
+    _cleanup_report_ Report report = REPORT_INIT(arena);
+    _cleanup_close_ int root = root_open(argv[0], NULL);
+    Policy p;
+    int r = policy_load(arena, root, NULL, &p, &report);
+    tell(&report);
+    if (r < 0)
+        return 1;
+    printf("%s\n", p.path);
+    show_scope(&p.fallback);
+    for (size_t i = 0; i < p.n; i++)
+        show_scope(&p.scopes[i]);
+    return 0;
+}
+
+static int show_registries_d(int argc, char **argv)
+{
+    _cleanup_report_ Report report = REPORT_INIT(arena);
+    _cleanup_close_ int root = root_open(argv[0], NULL);
+    RegistriesD from;
+    int r = registries_d_load(arena, root, &from, &report);
+    tell(&report);
+    for (int i = 1; r >= 0 && i < argc; i++) {
+        ImageName name;
+        if (image_name_read(arena, argv[i], &name, NULL) >= 0)
+            printf("%s: %s%s\n", argv[i], registries_d_lookaside(arena, &from, &name),
+                   registries_d_attachments(arena, &from, &name) ? ", attachments" : "");
+    }
     return r < 0;
 }
 
@@ -233,9 +329,15 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
         int least;
-    } verbs[] = {{"manifest", show_manifest, 1},     {"choose", show_choose, 2}, {"config", show_config, 2},
-                 {"registries", show_registries, 1}, {"auth", show_auth, 2},     {"certs", show_certs, 2},
-                 {"layout", show_layout, 1}};
+    } verbs[] = {{"manifest", show_manifest, 1},
+                 {"choose", show_choose, 2},
+                 {"config", show_config, 2},
+                 {"registries", show_registries, 1},
+                 {"auth", show_auth, 2},
+                 {"certs", show_certs, 2},
+                 {"layout", show_layout, 1},
+                 {"policy", show_policy, 1},
+                 {"registries-d", show_registries_d, 1}};
     for (size_t i = 0; argc > 1 && i < ELEMENTS(verbs); i++)
         if (!strcmp(argv[1], verbs[i].name) && argc - 2 >= verbs[i].least) {
             arena = arena_new();

@@ -109,7 +109,7 @@ class Versions(Case):
 
         self.assertFalse(self.json("upgrade", "--check")["changed"])
         self.os("upgrade", "--check", "--unchanged-exit-77", code=77)
-        self.assertFalse(self.json("upgrade", "--unchanged-exit-77", code=0) if False else self.json("upgrade")["changed"])
+        self.assertFalse(self.json("upgrade")["changed"])
         self.os("upgrade", "--unchanged-exit-77", code=77)
 
         self.publish("2.0", file("etc/new", "n\n"), kernel="kernel 2")
@@ -299,14 +299,13 @@ class Ends(Case):
     def test_refused(self):
         self.assertIn("`switch IMAGE` comes first", self.os("upgrade", code=1))
         self.os("switch", "no name", code=2)
-        self.assertIn("no bootable image", self.refuse(image("1", labels={})))
+        self.assertIn("no operating system", self.refuse(image("1", labels={})))
         self.assertIn("vmlinuz", self.refuse(Image(BASE, labels=LABELS)))
-        bad = image("1")
+        bad = image("bad")
         bad.layers[1].blob = bad.layers[1].blob[:-9] + b"\0" * 9
-        self.assertIn("digest", self.refuse(bad))
+        self.assertIn("is in truth", self.refuse(bad))
         self.assertEqual(self.deployments(), [])
-        self.assertIn("no sysroot", subprocess.run([PROGRAM, "--sysroot", self.place, "status"], capture_output=True,
-                                                   text=True).stderr + "no sysroot")
+        self.assertEqual(list((self.root / "ostree/repo/objects").glob("*/*")), [])
         self.assertEqual(subprocess.run([PROGRAM, "--sysroot", self.place, "status"], capture_output=True).returncode, 1)
         self.assertEqual(subprocess.run([PROGRAM, "upgrad"], capture_output=True).returncode, 2)
 
@@ -320,12 +319,13 @@ class Ends(Case):
         self.publish("1.0")
         self.os("switch", self.name)
         with open(self.root / "ostree/lock", "r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.lockf(lock, fcntl.LOCK_EX)
             self.os("rollback", "--no-wait", code=75)
             self.os("status")
-            waiting = subprocess.Popen([PROGRAM, "--sysroot", self.root, "pin", "0"], stderr=subprocess.PIPE, text=True)
+            waiting = subprocess.Popen([PROGRAM, "--sysroot", self.root, "pin", "0"], stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.PIPE, text=True)
             self.assertIn("waiting for", waiting.stderr.readline())
-            fcntl.flock(lock, fcntl.LOCK_UN)
+            fcntl.lockf(lock, fcntl.LOCK_UN)
             self.assertEqual(waiting.wait(20), 0)
             waiting.stderr.close()
         self.assertTrue(self.deployments()[0]["pinned"])

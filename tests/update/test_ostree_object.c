@@ -1,5 +1,6 @@
 /* The same small tree as `ostree commit` made it (libostree 2022.7, --timestamp=@1700000000), object by
  * object: a and empty and a symlink and sub/b, attributes on a, sub of other owners. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <setjmp.h>
@@ -172,12 +173,37 @@ static void test_wide_offsets(void **state)
     }
 }
 
+static void test_dirmeta_read(void **state)
+{
+    OstreeXattr xattrs[] = {{"security.x", "\0binary\0", 8}, {"user.b", "two", 3}};
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_buf_ Buf b = BUF_INIT;
+    OstreeMeta m;
+
+    (void)state;
+    ostree_dirmeta_encode(&(OstreeMeta){5, 6, S_IFDIR | 02750, xattrs, 2}, &b);
+    assert_int_equal(ostree_dirmeta_decode(a, b.data, b.len, &m), 0);
+    assert_int_equal(m.uid, 5);
+    assert_int_equal(m.gid, 6);
+    assert_int_equal(m.mode, S_IFDIR | 02750);
+    assert_int_equal(m.n_xattrs, 2);
+    assert_string_equal(m.xattrs[0].name, "security.x");
+    assert_int_equal(m.xattrs[0].n, 8);
+    assert_memory_equal(m.xattrs[0].value, "\0binary\0", 8);
+    for (size_t n = 13; n < b.len; n++) /* 12: without attributes */
+        assert_int_equal(ostree_dirmeta_decode(a, b.data, n, &m), -EBADMSG);
+    b.len = 0;
+    ostree_dirmeta_encode(&(OstreeMeta){0, 0, S_IFREG | 0644, NULL, 0}, &b);
+    assert_int_equal(ostree_dirmeta_decode(a, b.data, b.len, &m), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_dirmeta),
-        cmocka_unit_test(test_trees),   cmocka_unit_test(test_wrong_trees),
-        cmocka_unit_test(test_commits), cmocka_unit_test(test_wide_offsets),
+        cmocka_unit_test(test_dirmeta_read), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_dirmeta),      cmocka_unit_test(test_trees),
+        cmocka_unit_test(test_wrong_trees),  cmocka_unit_test(test_commits),
+        cmocka_unit_test(test_wide_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,8 @@
  *   checkout REPO COMMIT DIRECTORY [SUBPATH [copy]]     checkout-deployment REPO COMMIT DIRECTORY
  *   etc-changes DEFAULTS ETC     etc-plan DEFAULTS ETC NEW-DEFAULTS
  *   etc-merge DEFAULTS ETC NEW-DEFAULTS NEW-ETC
- *   prune REPO [dry] [COMMIT...]
+ *   prune REPO [dry] [COMMIT...]     diff REPO COMMIT COMMIT     packages REPO COMMIT COMMIT
+ *   verify REPO [COMMIT...]     verify-deployment REPO COMMIT DIRECTORY
  * STOP=n in the environment: what writes fails before its step number n; STOP=-n: the process ends there. The
  * steps that were made are told on stderr. */
 #include <fcntl.h>
@@ -11,10 +12,14 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "update/deployment_verify.h"
 #include "update/etc_merge.h"
+#include "update/package_diff.h"
 #include "update/repo.h"
 #include "update/repo_prune.h"
+#include "update/repo_verify.h"
 #include "update/tree_checkout.h"
+#include "update/tree_diff.h"
 
 static long steps;
 
@@ -135,6 +140,98 @@ static int run_prune(char **argv, int argc, Error *e)
     return r;
 }
 
+static int run_diff(char **argv, int argc, Error *e)
+{
+    static const char letters[] = "ADM";
+    static const char *const bits[] = {"type", "contents", "meta"};
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_close_ int repo = repository(argv[0]);
+    TreeDiff d;
+    int r = tree_diff(repo, a, checksum(argv[1]), checksum(argv[2]), &d, e);
+
+    (void)argc;
+    for (size_t i = 0; r >= 0 && i < d.n; i++) {
+        printf("%c /%s", letters[d.rows[i].kind], d.rows[i].path);
+        for (unsigned k = 0; k < ELEMENTS(bits); k++)
+            if (d.rows[i].what & 1u << k)
+                printf(" %s", bits[k]);
+        puts("");
+    }
+    return r;
+}
+
+static int run_packages(char **argv, int argc, Error *e)
+{
+    static const char *const kinds[] = {"added", "removed", "upgraded", "downgraded"};
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_close_ int repo = repository(argv[0]);
+    PackageDiff d;
+    int r = package_diff(repo, a, checksum(argv[1]), checksum(argv[2]), &d, e);
+
+    (void)argc;
+    for (size_t i = 0; r >= 0 && i < d.n; i++)
+        printf("%s %s %s %s %s\n", kinds[d.changes[i].kind], d.changes[i].name, d.changes[i].architecture,
+               d.changes[i].from ? d.changes[i].from : "-", d.changes[i].to ? d.changes[i].to : "-");
+    if (r >= 0)
+        printf("%s %s\n", d.known ? "known" : "unknown", d.unsupported ? d.unsupported : "-");
+    return r;
+}
+
+static int verify_print(const VerifyResult *v)
+{
+    static const char *const kinds[] = {"file", "dirtree", "dirmeta", "commit"};
+
+    for (size_t i = 0; i < v->n_bad; i++) {
+        char hex[OSTREE_CHECKSUM_TEXT];
+        hex_encode(v->bad[i].checksum, OSTREE_CHECKSUM, hex);
+        printf("%s %s.%s", object_state_text(v->bad[i].state), hex, kinds[v->bad[i].kind]);
+        for (unsigned k = 0; k < VERIFY_PATHS_MAX && v->bad[i].paths[k]; k++)
+            printf(" /%s", v->bad[i].paths[k]);
+        puts("");
+    }
+    printf("%llu objects %llu bytes %zu commits %zu partial\n", (unsigned long long)v->objects,
+           (unsigned long long)v->bytes, v->commits, v->partial);
+    return 0;
+}
+
+static int progress(void *context, const CheckProgress *p)
+{
+    const char *text = getenv("STOP");
+
+    (void)context;
+    if (p->objects > p->all)
+        abort();
+    return text ? -EINTR : 0;
+}
+
+static int run_verify(char **argv, int argc, Error *e)
+{
+    static uint8_t commits[16][OSTREE_CHECKSUM];
+    VerifyOptions o = {.commits = commits, .run = {.progress = progress}};
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_close_ int repo = repository(argv[0]);
+    VerifyResult v;
+
+    for (int i = 1; i < argc; i++)
+        memcpy(commits[o.n_commits++], checksum(argv[i]), OSTREE_CHECKSUM);
+    int r = repo_verify(repo, a, &o, &v, e);
+    return r < 0 ? r : verify_print(&v);
+}
+
+static int run_deployment_verify(char **argv, int argc, Error *e)
+{
+    static const char *const changes[] = {"added", "missing", "replaced", "changed"};
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_close_ int repo = repository(argv[0]), deployment = directory(argv[2]);
+    DeploymentResult d;
+    int r = deployment_verify(repo, a, checksum(argv[1]), deployment, NULL, &d, e);
+
+    (void)argc;
+    for (size_t i = 0; r >= 0 && i < d.n; i++)
+        printf("%s %s%s\n", changes[d.rows[i].change], d.rows[i].path, d.rows[i].directory ? "/" : "");
+    return r;
+}
+
 static const struct {
     const char *name;
     int (*run)(char **argv, int argc, Error *e);
@@ -143,6 +240,8 @@ static const struct {
     {"checkout", run_checkout, 3}, {"checkout-deployment", run_checkout_deployment, 3},
     {"etc-changes", run_etc, 2},   {"etc-plan", run_etc, 3},
     {"etc-merge", run_etc, 4},     {"prune", run_prune, 1},
+    {"diff", run_diff, 3},         {"packages", run_packages, 3},
+    {"verify", run_verify, 1},     {"verify-deployment", run_deployment_verify, 3},
 };
 
 int main(int argc, char **argv)
