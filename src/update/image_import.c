@@ -332,8 +332,6 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
     if (o->bootable && !has_label(&plan.config))
         return error_set(
             e, ENOEXEC, "no operating system: it has neither the label containers.bootc nor ostree.bootable");
-    if (o->accept && (r = o->accept(o->context, &plan.manifest, &plan.config, e)) < 0)
-        return r;
     like_find(o, s, ref, a, &plan);
     r = import_fetch(o, reference, s, &plan, ret, e);
     if (r >= 0)

@@ -37,9 +37,6 @@ typedef struct ImportOptions {
     unsigned jobs; /* layers at once; 0: IMPORT_JOBS */
     const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
     uint64_t layer_max;  /* what a layer may unpack to; 0: layer_unpack.h */
-    /* Asked when manifest and config are known and before a layer is fetched: may this image be? For what
-     * must be signed or named so. < 0 ends the import with that code; NULL allowed. */
-    int (*accept)(void *context, const Manifest *manifest, const ImageConfig *config, Error *e);
     void (*progress)(void *context, const ImportProgress *p); /* of any thread, one at a time; NULL allowed */
     bool (*cancelled)(void *context);                         /* of any thread; NULL allowed. -ECANCELED */
     void *context;

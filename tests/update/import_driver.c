@@ -3,7 +3,7 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --progress: each call, on standard error; --refuse: the image is not accepted. */
+ * --progress: each call, on standard error; --bootable: no other image. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, refuse;
+    bool kill, progress, bootable;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -41,14 +41,6 @@ static void progress(void *context, const ImportProgress *p)
         fprintf(stderr, "layer %zu %s %llu: %llu of %llu, layers %zu, kept %zu, fetched %zu\n", p->layer,
                 states[p->state], (unsigned long long)p->layer_done, (unsigned long long)p->done,
                 (unsigned long long)p->total, p->layers, p->kept, p->fetched);
-}
-
-static int accept_image(void *context, const Manifest *manifest, const ImageConfig *config, Error *e)
-{
-    const Driver *d = context;
-    return d->refuse ? error_set(e, EPERM, "%s with %zu layers is not wanted", manifest->digest.text,
-                                 config->n_diff_ids)
-                     : 0;
 }
 
 static bool cancelled(void *context)
@@ -135,7 +127,7 @@ static bool options_read(int argc, char **argv, Driver *d)
                                             {"kill", no_argument, NULL, 'k'},
                                             {"cancel", required_argument, NULL, 'c'},
                                             {"progress", no_argument, NULL, 'p'},
-                                            {"refuse", no_argument, NULL, 'r'},
+                                            {"bootable", no_argument, NULL, 'r'},
                                             {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
@@ -162,7 +154,7 @@ static bool options_read(int argc, char **argv, Driver *d)
             d->progress = true;
             break;
         case 'r':
-            d->refuse = true;
+            d->bootable = true;
             break;
         default:
             return false;
@@ -194,7 +186,7 @@ int main(int argc, char **argv)
                              .platform = &platform,
                              .jobs = (unsigned)d.jobs,
                              .layer_max = d.max,
-                             .accept = accept_image,
+                             .bootable = d.bootable,
                              .progress = progress,
                              .cancelled = cancelled,
                              .context = &d,
