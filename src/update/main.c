@@ -77,11 +77,12 @@ static const Verb verbs[] = {
      .help = "boot this version as new: /etc and /var empty",
      .options = reset_options,
      .run = verb_reset},
+    {.name = "serve", .help = "answer one request of a program (basalt-os.socket)", .run = verb_serve},
     {.name = "init", .help = "make an empty system below --sysroot", .run = verb_init},
     {0},
 };
 
-static const Program program = {
+const Program basalt_os_program = {
     .name = "basalt-os",
     .summary = "Update the operating system as one image, and go back",
     .version = BASALT_VERSION,
@@ -92,5 +93,5 @@ static const Program program = {
 
 int main(int argc, char **argv)
 {
-    return program_main(&program, argc, argv);
+    return program_main(&basalt_os_program, argc, argv);
 }

@@ -14,6 +14,7 @@ typedef struct ProgramOptions {
     bool json, quiet, no_wait;
 } ProgramOptions;
 extern ProgramOptions options;
+extern const Program basalt_os_program;
 
 typedef struct Session {
     Arena *arena;
@@ -50,6 +51,7 @@ extern const Option status_options[], upgrade_options[], switch_options[], deplo
     rollback_options[], pin_options[], kargs_options[], diff_options[], cleanup_options[], finalize_options[],
     reset_options[], verify_options[], overlay_options[];
 int verb_init(int argc, char **argv);
+int verb_serve(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_upgrade(int argc, char **argv);
 int verb_switch(int argc, char **argv);
