@@ -11,6 +11,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BUSY = 75, EXIT_UNCHANGED = 77, EXIT
 
 typedef struct ProgramOptions {
     const char *sysroot, *stateroot;
+    const char *auth_file, *config_root; /* of who asks registries; NULL: the usual ones */
     bool json, quiet, no_wait;
 } ProgramOptions;
 extern ProgramOptions options;

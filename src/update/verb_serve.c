@@ -67,7 +67,7 @@ static bool among(const char *const *list, size_t n, const char *word)
 static int add_option(Arena *a, Words *w, const char *name, const Node *value, Error *e)
 {
     int r = 0;
-    if (!*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name) ||
+    if (!*name || *name == '-' || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(name) ||
         among(not_options, ELEMENTS(not_options), name))
         return error_set(e, EINVAL, "there is no option \"%s\" for programs", name);
     switch (value->kind) {
@@ -162,7 +162,9 @@ static void send_said(int fd)
     if (lseek(fd, 0, SEEK_SET) < 0 || file_read_fd(fd, SAID_MAX, &text) < 0 || text.len == 0)
         return;
     text.data[strcspn(text.data, "\n")] = '\0';
-    events_send_text("error", text.data);
+    Error e = ERROR_INIT;
+    error_set(&e, EINVAL, "%s", text.data);
+    (void)verb_failed("serve", &e);
 }
 
 int verb_serve(int argc _unused_, char **argv)

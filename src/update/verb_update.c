@@ -15,7 +15,6 @@
 
 static struct {
     bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge;
-    const char *auth_file, *config_root, *stateroot;
     unsigned jobs;
     StringList kargs;
 } opt;
@@ -33,8 +32,6 @@ static struct {
          NULL,                                                                                               \
          "exit with 77 when there is nothing new",                                                           \
          NULL},                                                                                              \
-        {"authfile", 0, OPTION_STRING, &opt.auth_file, "FILE", "credentials (the usual places)", NULL},      \
-        {"config-root", 0, OPTION_STRING, &opt.config_root, "DIR", "whose etc/containers counts (/)", NULL}, \
     {                                                                                                        \
         "jobs", 'j', OPTION_UINT, &opt.jobs, "N", "layers at once (3)", NULL                                 \
     }
@@ -83,7 +80,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(s->arena);
     f->s = s;
-    f->registry.root = root_open(opt.config_root ? opt.config_root : "/", e);
+    f->registry.root = root_open(options.config_root ? options.config_root : "/", e);
     if (f->registry.root < 0)
         return f->registry.root;
     int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
@@ -96,7 +93,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
         report_write(&r, REPORT_TEXT, &findings);
         fwrite(findings.data ? findings.data : "", 1, findings.len, stderr);
         return error_set(e, -n, "the configuration below %s/etc/containers cannot be used",
-                         opt.config_root ? opt.config_root : "");
+                         options.config_root ? options.config_root : "");
     }
     f->policy_options =
         (PolicyOptions){.policy = &f->policy, .registries_d = &f->registries_d, .registry = &f->registry};
@@ -104,8 +101,8 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
     f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
-    f->auth_files[0] = opt.auth_file;
-    if (opt.auth_file)
+    f->auth_files[0] = options.auth_file;
+    if (options.auth_file)
         f->registry.auth_files = f->auth_files;
     f->import = (ImportOptions){.dirfd = sysroot_fd(s->sysroot),
                                 .repository = "ostree/repo",
