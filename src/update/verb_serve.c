@@ -15,7 +15,7 @@
 #include "update/events.h"
 #include "update/program.h"
 
-enum { REQUEST_MAX = 64 << 10, REQUEST_WORDS_MAX = 256, SAID_MAX = 64 << 10 };
+enum { REQUEST_MAX = 64 << 10, REQUEST_GIVE_UP = 4 << 20, REQUEST_WORDS_MAX = 256, SAID_MAX = 64 << 10 };
 
 /* `init` and `serve` are for people, and of the program's own options none can be set from outside. */
 static const char *const served[] = {"status", "upgrade", "switch",  "deploy",   "rollback", "pin",   "kargs",
@@ -26,6 +26,7 @@ static const char *const not_options[] = {"sysroot", "json", "quiet", "config-ro
 
 static int read_line(int fd, Buf *ret, Error *e)
 {
+    size_t length = 0;
     for (;;) {
         char *to = buf_reserve(ret, 4096);
         ssize_t n = recv(fd, to, 4096, 0);
@@ -34,12 +35,17 @@ static int read_line(int fd, Buf *ret, Error *e)
         if (n <= 0)
             return n < 0 ? error_errno(e, -errno, "the request")
                          : error_set(e, EBADMSG, "the request has no end");
-        ret->len += (size_t)n;
+        /* What is too long is read to its end all the same: who hangs up on unread words takes the answer
+         * with it. */
+        const bool whole = memchr(to, '\n', (size_t)n);
+        length += (size_t)n;
+        if (length <= REQUEST_MAX)
+            ret->len += (size_t)n;
         ret->data[ret->len] = '\0';
-        if (memchr(to, '\n', (size_t)n))
-            return 0;
-        if (ret->len > REQUEST_MAX)
+        if (length > REQUEST_MAX && (whole || length > REQUEST_GIVE_UP))
             return error_set(e, EMSGSIZE, "the request is too long");
+        if (whole)
+            return 0;
     }
 }
 
