@@ -480,6 +480,21 @@ class Ends(Case):
         self.agrees()
         self.assertTrue((self.path(1) / "etc/mine").exists())
 
+    def test_repair(self):
+        self.publish("1.0")
+        self.os("switch", self.name)
+        self.assertIn("nothing to repair", self.os("repair"))
+        for link in (self.root / "ostree").glob("boot.?.?/*/*/*"):
+            link.unlink()
+        self.assertTrue(self.json("status")["problems"])
+        self.publish("2.0")
+        self.os("upgrade", code=1)
+        self.os("repair")
+        self.assertEqual(self.json("status")["problems"], [])
+        self.os("upgrade")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.agrees()
+
     def test_overlay(self):
         self.publish("1.0")
         self.os("switch", self.name)
