@@ -5,9 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <sys/utsname.h>
 
 #include "base/file.h"
+#include "update/image_kargs.h"
 #include "update/ostree_ref.h"
 #include "update/program.h"
 #include "update/progress.h"
@@ -175,14 +176,26 @@ static void tell_next(const Session *s, int changed)
 
 /* ---- doing ---- */
 
-static const char *with_kargs(Session *s, const Deployment *merge)
+/* Those of the deployment that it follows, as the image changes them, and what was asked for. */
+static int next_kargs(Session *s, const char *commit, const Deployment *merge, const char **ret, Error *e)
 {
-    if (opt.kargs.n == 0)
-        return NULL;
+    uint8_t from[OSTREE_CHECKSUM], to[OSTREE_CHECKSUM];
+    struct utsname machine;
+    ImageKargs old = {0}, new;
     const char *text = merge && !opt.no_merge ? merge->options : "";
+    if (uname(&machine) < 0 || !hex_decode(commit, 2 * OSTREE_CHECKSUM, to))
+        return error_set(e, EINVAL, "the kernel arguments of %s", commit);
+    int r = image_kargs_read(s->repo, s->arena, to, machine.machine, &new, e);
+    if (r >= 0 && *text && strlen(merge->checksum) == 2 * OSTREE_CHECKSUM &&
+        hex_decode(merge->checksum, 2 * OSTREE_CHECKSUM, from))
+        (void)image_kargs_read(s->repo, s->arena, from, machine.machine, &old, NULL);
+    if (r < 0)
+        return r;
+    text = image_kargs_update(s->arena, text, &old, &new);
     for (size_t i = 0; i < opt.kargs.n; i++)
         text = arena_printf(s->arena, "%s%s%s", text, *text ? " " : "", opt.kargs.items[i]);
-    return text;
+    *ret = text;
+    return 0;
 }
 
 /* 1: a new deployment; 0: the newest one is of this commit, origin and arguments already. */
@@ -195,12 +208,13 @@ static int make_next(Session *s, const char *commit, const Origin *origin, Error
     if (newest && strcmp(newest->checksum, commit) == 0 && opt.kargs.n == 0 && !opt.no_merge &&
         strcmp(was ? was : "", is ? is : "") == 0)
         return 0;
-    const DeploymentMake m = {.checksum = commit,
-                              .origin = origin,
-                              .options = with_kargs(s, merge),
-                              .no_merge = opt.no_merge,
-                              .locked = opt.lock};
-    int r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
+    const char *kargs = NULL;
+    int r = next_kargs(s, commit, merge, &kargs, e);
+    if (r < 0)
+        return r;
+    const DeploymentMake m = {
+        .checksum = commit, .origin = origin, .options = kargs, .no_merge = opt.no_merge, .locked = opt.lock};
+    r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
     return r < 0 ? r : 1;
 }
 
