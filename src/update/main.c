@@ -65,6 +65,10 @@ static const Verb verbs[] = {
      .help = "boot this version as new: /etc and /var empty",
      .options = reset_options,
      .run = verb_reset},
+    {.name = "boot-complete",
+     .help = "end the trial of the running system (at boot)",
+     .options = boot_complete_options,
+     .run = verb_boot_complete},
     {.name = "init", .help = "make an empty system below --sysroot", .run = verb_init},
     {0},
 };
