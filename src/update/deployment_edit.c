@@ -37,11 +37,12 @@ static int apply(Sysroot *s, const DeploymentTree *t, const DeploymentList *want
 
     if (r >= 0)
         r = boot_swap(s, wanted, false, e);
-    int changed = r > 0 || (had_staged && drop_staged);
+    const bool swapped = r > 0;
+    int changed = swapped || (had_staged && drop_staged);
     if (r == 0 && changed)
         r = sysroot_load(s, e);
     if (r >= 0 && changed)
-        r = sysroot_cleanup(s, true, NULL, e);
+        r = sysroot_cleanup(s, swapped, NULL, e);
     if (r >= 0 && changed && t && t->prune)
         r = t->prune(t->context, e);
     return r < 0 ? r : changed;
