@@ -2,6 +2,7 @@
  * the next deployment. Order: the lock of the system first, so that what is compared stays so; the manifest,
  * which most often says that there is nothing to do; then layers, objects, the deployment. Cancelled or
  * failing before the last step it leaves the system as it was. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 #include "update/status_node.h"
 
 static struct {
-    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge;
+    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge, force,
+        passes_over; /* what did not boot is no news; asked for by name it is an error */
     unsigned jobs;
     StringList kargs;
 } opt;
@@ -25,6 +27,7 @@ static struct {
      &opt.stage, NULL, "put it in place at shutdown (always so of the running system)",                      \
      NULL},                                                                                                  \
         {"lock", 0, OPTION_FLAG, &opt.lock, NULL, "not before `finalize --unlock`", NULL},                   \
+        {"force", 0, OPTION_FLAG, &opt.force, NULL, "also what was tried and did not boot", NULL},           \
         {"reboot", 'r', OPTION_FLAG, &opt.reboot, NULL, "and start it now", NULL},                           \
         {"unchanged-exit-77",                                                                                \
          0,                                                                                                  \
@@ -209,7 +212,9 @@ static int make_next(Session *s, const char *commit, const Origin *origin, Error
         strcmp(was ? was : "", is ? is : "") == 0)
         return 0;
     const char *kargs = NULL;
-    int r = next_kargs(s, commit, merge, &kargs, e);
+    int r = opt.force ? 0 : boot_failure_check(s, commit, e);
+    if (r >= 0)
+        r = next_kargs(s, commit, merge, &kargs, e);
     if (r < 0)
         return r;
     const DeploymentMake m = {
@@ -263,11 +268,16 @@ static int update_to(Session *s, const char *verb, const ImageReference *image, 
     Error e = ERROR_INIT;
     ImportResult result = {0};
     int r = import_and_make(s, image, follow, &result, &e);
+    if (r == -EALREADY && opt.passes_over) {
+        report_add(&s->report, SEVERITY_WARNING, NULL, NULL, "nothing new: %s", e.text);
+        r = 0;
+    }
     if (r < 0)
         return verb_failed(verb, &e);
     verb_findings(verb, &s->report);
     int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
-    tell_next(s, r);
+    if (e.code == 0)
+        tell_next(s, r);
     return opt.reboot && r > 0 ? verb_reboot(verb) : code;
 }
 
@@ -323,6 +333,7 @@ int verb_upgrade(int argc _unused_, char **argv)
     ImageReference image;
     Error e = ERROR_INIT;
     cancel_catch();
+    opt.passes_over = true;
     int r = session_open(&s, !opt.check, &e);
     if (r >= 0)
         r = followed(&s, &image, &e);
