@@ -1,8 +1,8 @@
 /* bench-measure RESULT COMMAND…: runs the command with its output thrown away and writes to the file RESULT
  * what the kernel says of it: CPU time of user and system, time passed (all in µs), peak memory (KiB), wait
- * status, and the CPU time without that of the programs that it ran (µs). A program of its own because a
- * process counts the memory of the one that it was forked from: measured below an interpreter, a small
- * program would look as big as that. */
+ * status, the CPU time without that of the programs that it ran (µs), and what was written to disks (512
+ * bytes). A program of its own because a process counts the memory of the one that it was forked from:
+ * measured below an interpreter, a small program would look as big as that. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -71,7 +71,8 @@ int main(int argc, char **argv)
         perror(argv[1]);
         return 1;
     }
-    fprintf(f, "%lld %lld %lld %ld %d %lld\n", (long long)timeval_us(used.ru_utime),
-            (long long)timeval_us(used.ru_stime), (long long)wall, used.ru_maxrss, status, (long long)own);
+    fprintf(f, "%lld %lld %lld %ld %d %lld %ld\n", (long long)timeval_us(used.ru_utime),
+            (long long)timeval_us(used.ru_stime), (long long)wall, used.ru_maxrss, status, (long long)own,
+            used.ru_oublock);
     return fclose(f) == 0 ? 0 : 1;
 }

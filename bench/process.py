@@ -15,6 +15,7 @@ class Sample:
     wall_ms: float
     peak_mib: float
     own_ms: float  # CPU time without that of the programs that it ran
+    written_mib: float  # to disks, not to a tmpfs
 
 
 @dataclasses.dataclass
@@ -31,10 +32,10 @@ def side_run(side, scratch: pathlib.Path):
     result = scratch / "result"
     argv = [str(a) for a in side.argv]
     subprocess.run([MEASURE, result, *argv], env=side.env, check=True)
-    user, system, wall, peak, status, own = (int(v) for v in result.read_text().split())
+    user, system, wall, peak, status, own, written = (int(v) for v in result.read_text().split())
     if status != 0:
         sys.exit(f"bench: failed (wait status {status}): {shlex.join(argv)}")
-    return Sample((user + system) / 1000, wall / 1000, peak / 1024, own / 1000)
+    return Sample((user + system) / 1000, wall / 1000, peak / 1024, own / 1000, written / 2048)
 
 
 def sides_compare(sides, runs, scratch):

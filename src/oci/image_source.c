@@ -1,8 +1,9 @@
-/* Each kind of place is a row; a source is a row and what that row opened. containers-storage has none yet:
- * its layers are directories, not blobs. */
+/* Each kind of place is a row; a source is a row and what that row opened. */
 #include "oci/image_source.h"
 
 #include <string.h>
+
+#include "oci/containers_storage.h"
 
 typedef struct SourceKind {
     int (*open)(const RegistryOptions *o, const ImageReference *reference, void **ret, Error *e);
@@ -94,6 +95,53 @@ static int layout_source_blob_read(void *opened, const Descriptor *d, size_t max
     return layout_blob_read(opened, d, max, ret, e);
 }
 
+/* ---- the store of podman and its kin ---- */
+
+static int storage_source_open(const RegistryOptions *o, const ImageReference *reference, void **ret,
+                               Error *e)
+{
+    ContainersStorage *opened = NULL;
+    (void)o;
+    int r = containers_storage_open(reference, &opened, e);
+    if (r >= 0)
+        *ret = opened;
+    return r;
+}
+
+static void storage_source_free(void *opened)
+{
+    containers_storage_free(opened);
+}
+
+static int storage_source_image(void *opened, Arena *a, const Platform *want, Manifest *ret_index,
+                                Manifest *ret, Error *e)
+{
+    return containers_storage_image(opened, a, want, ret_index, ret, e);
+}
+
+static int storage_source_resolve(void *opened, ContentDigest *ret, Error *e)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    Manifest index, image;
+    Platform host;
+    int r = platform_of_host(&host, e);
+    if (r >= 0)
+        r = containers_storage_image(opened, a, &host, &index, &image, e);
+    if (r >= 0)
+        *ret = index.digest;
+    return r;
+}
+
+static int storage_source_blob(void *opened, const Descriptor *d, const BlobSink *to, Error *e)
+{
+    return containers_storage_blob(opened, d, to, e);
+}
+
+static int storage_source_blob_read(void *opened, const Descriptor *d, size_t max, Buf *ret, Error *e)
+{
+    return containers_storage_blob_read(opened, d, max, ret, e);
+}
+
 /* ---- the table ---- */
 
 static const SourceKind registry_source = {registry_source_open,    registry_source_free,
@@ -101,11 +149,14 @@ static const SourceKind registry_source = {registry_source_open,    registry_sou
                                            registry_source_blob,    registry_source_blob_read};
 static const SourceKind layout_source = {layout_source_open,  layout_source_free, layout_source_resolve,
                                          layout_source_image, layout_source_blob, layout_source_blob_read};
+static const SourceKind storage_source = {storage_source_open,    storage_source_free,
+                                          storage_source_resolve, storage_source_image,
+                                          storage_source_blob,    storage_source_blob_read};
 
 static const SourceKind *const kinds[] = {
-    [TRANSPORT_REGISTRY] = &registry_source,  [TRANSPORT_OCI] = &layout_source,
-    [TRANSPORT_OCI_ARCHIVE] = &layout_source, [TRANSPORT_DOCKER_ARCHIVE] = &layout_source,
-    [TRANSPORT_CONTAINERS_STORAGE] = NULL,
+    [TRANSPORT_REGISTRY] = &registry_source,          [TRANSPORT_OCI] = &layout_source,
+    [TRANSPORT_OCI_ARCHIVE] = &layout_source,         [TRANSPORT_DOCKER_ARCHIVE] = &layout_source,
+    [TRANSPORT_CONTAINERS_STORAGE] = &storage_source,
 };
 
 int image_source_open(const RegistryOptions *o, const ImageReference *reference, ImageSource **ret, Error *e)
@@ -115,9 +166,6 @@ int image_source_open(const RegistryOptions *o, const ImageReference *reference,
     if (!s)
         abort();
     s->kind = kinds[reference->transport];
-    if (!s->kind)
-        return error_set(e, EOPNOTSUPP, "images cannot be read from %s yet",
-                         image_transport_name(reference->transport));
     int r = s->kind->open(o, reference, &s->opened, e);
     if (r < 0)
         return r;
@@ -132,6 +180,11 @@ void image_source_free(ImageSource *s)
     if (s->opened)
         s->kind->free(s->opened);
     free(s);
+}
+
+Registry *image_source_registry(ImageSource *s)
+{
+    return s->kind == &registry_source ? s->opened : NULL;
 }
 
 int image_source_resolve(ImageSource *s, ContentDigest *ret, Error *e)

@@ -1,5 +1,6 @@
 #pragma once
-/* An image, wherever it is: a table of one row for each kind of place (registry, layout on disk). Read only;
+/* An image, wherever it is: a table of one row for each kind of place (registry, layout on disk, the store
+ * of podman). Read only;
  * nothing is believed, as registry.h and layout.h say it. For one thread at a time; who fetches layers at
  * once opens one for each thread, which costs no request. */
 #include "oci/layout.h"
@@ -7,11 +8,13 @@
 #include "oci/registry.h"
 
 typedef struct ImageSource ImageSource;
-/* The options are of registries alone; they and the reference are kept as they are. -EOPNOTSUPP: a transport
- * that has no row yet. */
+/* The options are of registries alone; they and the reference are kept as they are. */
 int image_source_open(const RegistryOptions *o, const ImageReference *reference, ImageSource **ret, Error *e);
 void image_source_free(ImageSource *s);
 DEFINE_CLEANUP(ImageSource *, image_source_free);
+
+/* For who needs signatures; NULL: it is none. */
+Registry *image_source_registry(ImageSource *s);
 
 /* What the name stands for just now (an index or a manifest), for as little as the place lets it be had: of a
  * registry its word, which nothing has verified. */

@@ -33,16 +33,18 @@ static int apply(Sysroot *s, const DeploymentTree *t, const DeploymentList *want
                  Error *e)
 {
     bool had_staged = s->list.n > 0 && s->list.items[0]->staged;
+    const bool fewer = wanted->n < s->list.n; /* an order or arguments that change leave no object behind */
     int r = had_staged && drop_staged ? staged_record_remove(s, e) : 0;
 
     if (r >= 0)
         r = boot_swap(s, wanted, false, e);
-    int changed = r > 0 || (had_staged && drop_staged);
+    const bool swapped = r > 0;
+    int changed = swapped || (had_staged && drop_staged);
     if (r == 0 && changed)
         r = sysroot_load(s, e);
     if (r >= 0 && changed)
-        r = sysroot_cleanup(s, true, NULL, e);
-    if (r >= 0 && changed && t && t->prune)
+        r = sysroot_cleanup(s, swapped, NULL, e);
+    if (r >= 0 && changed && fewer && t && t->prune)
         r = t->prune(t->context, e);
     return r < 0 ? r : changed;
 }

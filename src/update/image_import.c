@@ -303,6 +303,16 @@ static void like_find(const ImportOptions *o, const ObjectStore *s, const char *
         memcpy(plan->like, c.tree, OSTREE_CHECKSUM);
 }
 
+static int policy_ask(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
+                      const ImportPlan *plan, ImportResult *ret, Error *e)
+{
+    const PolicyImage image = {.reference = reference,
+                               .top = &plan->index,
+                               .image = &plan->manifest,
+                               .registry = image_source_registry(source)};
+    return o->policy ? policy_check_image(o->policy, o->arena, &image, &ret->verdict, e) : 0;
+}
+
 static int import_new(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
                       const char *ref, ImportResult *ret, Error *e)
 {
@@ -313,6 +323,8 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
     int r = object_store_open(o->dirfd, o->repository, o->step, o->step_context, &s, e);
     if (r >= 0)
         r = import_plan_make(source, o->platform, s, a, &plan, e);
+    if (r >= 0)
+        r = policy_ask(o, reference, source, &plan, ret, e);
     if (r < 0)
         return r;
     ret->manifest = plan.manifest.digest;

@@ -9,6 +9,7 @@
  * it had. */
 #include "oci/image_config.h"
 #include "oci/image_source.h"
+#include "oci/policy_check.h"
 #include "update/layer_import.h"
 
 enum { IMPORT_JOBS = 3, IMPORT_JOBS_MAX = 16, IMPORT_KERNEL_MAX = 256 };
@@ -28,6 +29,10 @@ typedef struct ImportOptions {
     const char *repository;
     const RegistryOptions *registry; /* its cancelled() is not used; NULL: no registry is asked */
     const Platform *platform;        /* NULL: this machine's */
+    /* Held against the manifest before anything else is fetched; the verdict, when there is one asked for,
+     * lives in `arena`. NULL: the caller knows what it does. */
+    const PolicyOptions *policy;
+    Arena *arena;
     bool bootable; /* what is no operating system is -ENOEXEC: by its labels before a layer is fetched */
     unsigned jobs; /* layers at once; 0: IMPORT_JOBS */
     const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
@@ -52,6 +57,7 @@ typedef struct ImportResult {
     uint64_t fetched_bytes; /* compressed */
     ObjectCounts written;
     LayerDropped dropped;           /* of the layers that were fetched */
+    PolicyVerdict verdict;          /* of an image that is new here */
     char kernel[IMPORT_KERNEL_MAX]; /* of usr/lib/modules, the only one with a vmlinuz; "": none or several */
     bool label;                     /* containers.bootc or ostree.bootable is among the labels */
     bool bootable;                  /* both; what to do with an image that is not is the caller's business */

@@ -8,6 +8,9 @@ static const Option program_options[] = {
      NULL},
     {"stateroot", 0, OPTION_STRING, &options.stateroot, "NAME", "of the systems there the one of this name",
      NULL},
+    {"authfile", 0, OPTION_STRING, &options.auth_file, "FILE",
+     "credentials for registries (the usual places)", NULL},
+    {"config-root", 0, OPTION_STRING, &options.config_root, "DIR", "whose etc/containers counts (/)", NULL},
     {"json", 0, OPTION_FLAG, &options.json, NULL, "results as JSON", NULL},
     {"quiet", 'q', OPTION_FLAG, &options.quiet, NULL, "no progress and no advice", NULL},
     {"no-wait", 0, OPTION_FLAG, &options.no_wait, NULL, "fail when another program changes the system", NULL},
@@ -56,6 +59,18 @@ static const Verb verbs[] = {
      .help = "make /usr writable until the next boot",
      .options = overlay_options,
      .run = verb_overlay},
+    {.name = "diff",
+     .arguments = "[FROM [TO]]",
+     .help = "compare deployments: packages, files, /etc",
+     .options = diff_options,
+     .run = verb_diff,
+     .max_args = 2},
+    {.name = "verify",
+     .arguments = "[DEPLOYMENT]",
+     .help = "read every object and compare it with its name",
+     .options = verify_options,
+     .run = verb_verify,
+     .max_args = 1},
     {.name = "cleanup", .help = "remove what is not needed", .options = cleanup_options, .run = verb_cleanup},
     {.name = "finalize",
      .help = "put the staged deployment in place (at shutdown)",
@@ -65,11 +80,12 @@ static const Verb verbs[] = {
      .help = "boot this version as new: /etc and /var empty",
      .options = reset_options,
      .run = verb_reset},
+    {.name = "serve", .help = "answer one request of a program (basalt-os.socket)", .run = verb_serve},
     {.name = "init", .help = "make an empty system below --sysroot", .run = verb_init},
     {0},
 };
 
-static const Program program = {
+const Program basalt_os_program = {
     .name = "basalt-os",
     .summary = "Update the operating system as one image, and go back",
     .version = BASALT_VERSION,
@@ -80,5 +96,5 @@ static const Program program = {
 
 int main(int argc, char **argv)
 {
-    return program_main(&program, argc, argv);
+    return program_main(&basalt_os_program, argc, argv);
 }

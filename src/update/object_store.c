@@ -14,6 +14,8 @@
 
 #define ASIDE "tmp/basalt-import"
 
+enum { XATTRS_SURE = 2 << 10 /* of a file, that any file system has room for */ };
+
 struct ObjectStore {
     int repo, aside, lock;
     ObjectStoreStep step;
@@ -205,11 +207,16 @@ int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n
                            e);
 }
 
+/* ext4 calls it a full disk when they do not fit into a block. */
 static int xattrs_write(int fd, const OstreeMeta *m)
 {
-    for (size_t i = 0; i < m->n_xattrs; i++)
+    size_t total = 0;
+
+    for (size_t i = 0; i < m->n_xattrs; i++) {
+        total += strlen(m->xattrs[i].name) + m->xattrs[i].n;
         if (fsetxattr(fd, m->xattrs[i].name, m->xattrs[i].value, m->xattrs[i].n, 0) < 0)
-            return -errno;
+            return errno == ENOSPC && total > XATTRS_SURE ? -E2BIG : -errno;
+    }
     return 0;
 }
 

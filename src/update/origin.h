@@ -13,6 +13,9 @@
 #define ORIGIN_TRANSIENT "libostree-transient" /* what belongs to this deployment, not to the next */
 #define ORIGIN_IMAGE     "container-image-reference"
 #define ORIGIN_REFSPEC   "refspec"
+#define ORIGIN_BASALT    "basalt"
+#define ORIGIN_SIGNED                                                                                        \
+    "signed-by" /* what the policy asked for when it was fetched: requirement, key, identity */
 
 enum { ORIGIN_SIZE_MAX = 64 << 10, ORIGIN_LINES_MAX = 1024 };
 

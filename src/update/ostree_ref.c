@@ -11,7 +11,7 @@
 
 #define HEADS "refs/heads"
 
-enum { DEPTH_MAX = 32, FILE_MAX = 256 };
+enum { DEPTH_MAX = 32, FILE_MAX = 256, PART_MAX = 255 /* as names of files */ };
 
 static bool is_alphanumeric(unsigned char c)
 {
@@ -21,13 +21,16 @@ static bool is_alphanumeric(unsigned char c)
 /* libostree's ostree_validate_rev(): parts of letters, digits and "-_.", none beginning with "." or "-". */
 bool ostree_ref_valid(const char *name)
 {
-    size_t n = strlen(name);
+    size_t n = strlen(name), part = 0;
     bool begins = true;
 
     if (n == 0 || n > OSTREE_REF_MAX)
         return false;
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)name[i];
+        part = c == '/' ? 0 : part + 1;
+        if (part > PART_MAX)
+            return false;
         if (c == '/' ? begins : !is_alphanumeric(c) && c != '_' && (begins || (c != '-' && c != '.')))
             return false;
         begins = c == '/';
@@ -79,7 +82,7 @@ char *ostree_ref_escape(Arena *a, const char *prefix, const char *text)
             buf_addf(&b, "_%02X_", c);
         after = plain;
     }
-    return b.len > OSTREE_REF_MAX ? NULL : arena_strdup(a, b.data);
+    return ostree_ref_valid(b.data) ? arena_strdup(a, b.data) : NULL;
 }
 
 /* What stands between two underscores, which *p is behind the first of. */

@@ -17,7 +17,8 @@ enum { OSTREE_REF_MAX = 4096 /* of a name */, OSTREE_REFS_MAX = 65536 /* of a li
 
 bool ostree_ref_valid(const char *name);
 /* "sha256:12" is "sha256_3A_12": ASCII letters, digits and '-' stand for themselves, a slash between two of
- * them too, '_' is doubled, anything else its code point between underscores. NULL: empty or no UTF-8. */
+ * them too, '_' is doubled, anything else its code point between underscores. NULL: empty, no UTF-8 or too
+ * long. */
 char *ostree_ref_escape(Arena *a, const char *prefix, const char *text);
 /* The text again; NULL when the name is not below the prefix or was not made so. */
 char *ostree_ref_unescape(Arena *a, const char *prefix, const char *name);

@@ -11,9 +11,11 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_BUSY = 75, EXIT_UNCHANGED = 77, EXIT
 
 typedef struct ProgramOptions {
     const char *sysroot, *stateroot;
+    const char *auth_file, *config_root; /* of who asks registries; NULL: the usual ones */
     bool json, quiet, no_wait;
 } ProgramOptions;
 extern ProgramOptions options;
+extern const Program basalt_os_program;
 
 typedef struct Session {
     Arena *arena;
@@ -50,6 +52,7 @@ extern const Option status_options[], upgrade_options[], switch_options[], deplo
     rollback_options[], pin_options[], kargs_options[], diff_options[], cleanup_options[], finalize_options[],
     reset_options[], verify_options[], overlay_options[];
 int verb_init(int argc, char **argv);
+int verb_serve(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_upgrade(int argc, char **argv);
 int verb_switch(int argc, char **argv);

@@ -44,15 +44,14 @@ int repo_open(int dirfd, const char *path, Error *e)
 
 int repo_lock(int repo, Error *e)
 {
-    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     _cleanup_close_ int lock = openat(repo, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
 
     if (lock < 0)
         return error_errno(e, -errno, "the repository's lock");
-    int r = fcntl(lock, F_OFD_SETLK, &all) < 0 ? -errno : 0;
+    int r = file_lock_try(lock);
     if (r == -EINVAL)
         r = flock(lock, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-    if (r == -EAGAIN || r == -EACCES)
+    if (r == -EAGAIN)
         return error_set(e, EBUSY, "another program is changing the repository");
     return r < 0 ? error_errno(e, r, "the repository's lock") : TAKE_FD(lock);
 }

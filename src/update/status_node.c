@@ -40,6 +40,7 @@ Node *deployment_node(Arena *a, const Session *s, const Deployment *d)
     node_set_string(a, n, "container-image-reference", origin_get(&d->origin, ORIGIN_GROUP, ORIGIN_IMAGE));
     node_set_string(a, n, "container-image-reference-digest",
                     commit_text(a, s->repo, d->checksum, "ostree.manifest-digest"));
+    node_set_string(a, n, "signed-by", origin_get(&d->origin, ORIGIN_BASALT, ORIGIN_SIGNED));
     node_set_string(a, n, "kernel-version", d->kernel_version);
     node_set_string(a, n, "kernel-arguments", d->options);
     node_set_string(a, n, "path", d->path);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "update/boot_swap.h"
 #include "update/kernel_files.h"
+#include "update/staged_record.h"
 #include "update/sysroot_cleanup.h"
 #include "update/sysroot_state.h"
 
@@ -223,6 +224,10 @@ int sysroot_repair(Sysroot *s, Report *report, Error *e)
         return 0;
     for (size_t i = 0; i < s->problems.n; i++)
         tell(&x, s->problems.entries[i].message);
+    if (s->list.n == 0 || !s->list.items[0]->staged)
+        r = staged_record_remove(s, e); /* one that leads nowhere */
+    if (r < 0)
+        return r;
     candidates_find(&x);
     r = entries_mend(&x, e);
     if (r < 0)

@@ -64,6 +64,7 @@ static void show(Arena *a, const Session *s, const Deployment *d, size_t index)
            state, *state ? ")" : "");
     field("version", d->version);
     field("digest", commit_text(a, s->repo, d->checksum, "ostree.manifest-digest"));
+    field("signed by", origin_get(&d->origin, ORIGIN_BASALT, ORIGIN_SIGNED));
     field("commit", arena_printf(a, "%s.%u", d->checksum, d->serial));
     if (d->timestamp)
         field("made", time_text(a, d->timestamp));

@@ -15,7 +15,6 @@
 
 static struct {
     bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge;
-    const char *auth_file, *config_root, *stateroot;
     unsigned jobs;
     StringList kargs;
 } opt;
@@ -33,8 +32,6 @@ static struct {
          NULL,                                                                                               \
          "exit with 77 when there is nothing new",                                                           \
          NULL},                                                                                              \
-        {"authfile", 0, OPTION_STRING, &opt.auth_file, "FILE", "credentials (the usual places)", NULL},      \
-        {"config-root", 0, OPTION_STRING, &opt.config_root, "DIR", "whose etc/containers counts (/)", NULL}, \
     {                                                                                                        \
         "jobs", 'j', OPTION_UINT, &opt.jobs, "N", "layers at once (3)", NULL                                 \
     }
@@ -63,6 +60,9 @@ typedef struct Fetch {
     Session *s;
     Registries registries;
     RegistryOptions registry;
+    Policy policy;
+    RegistriesD registries_d;
+    PolicyOptions policy_options;
     ImportOptions import;
     Progress progress;
     const char *auth_files[2];
@@ -80,24 +80,35 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(s->arena);
     f->s = s;
-    f->registry.root = root_open(opt.config_root ? opt.config_root : "/", e);
+    f->registry.root = root_open(options.config_root ? options.config_root : "/", e);
     if (f->registry.root < 0)
         return f->registry.root;
     int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
+    if (n >= 0)
+        n = registries_d_load(s->arena, f->registry.root, &f->registries_d, &r);
+    if (n >= 0)
+        n = policy_load(s->arena, f->registry.root, getenv("CONTAINERS_POLICY_JSON"), &f->policy, &r);
     if (n < 0) {
-        verb_findings("registries.conf", &r);
-        return error_errno(e, n, "registries.conf");
+        _cleanup_buf_ Buf findings = BUF_INIT;
+        report_write(&r, REPORT_TEXT, &findings);
+        fwrite(findings.data ? findings.data : "", 1, findings.len, stderr);
+        return error_set(e, -n, "the configuration below %s/etc/containers cannot be used",
+                         options.config_root ? options.config_root : "");
     }
+    f->policy_options =
+        (PolicyOptions){.policy = &f->policy, .registries_d = &f->registries_d, .registry = &f->registry};
     f->registry.registries = &f->registries;
     f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
     f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
-    f->auth_files[0] = opt.auth_file;
-    if (opt.auth_file)
+    f->auth_files[0] = options.auth_file;
+    if (options.auth_file)
         f->registry.auth_files = f->auth_files;
     f->import = (ImportOptions){.dirfd = sysroot_fd(s->sysroot),
                                 .repository = "ostree/repo",
                                 .registry = &f->registry,
+                                .policy = &f->policy_options,
+                                .arena = s->arena,
                                 .bootable = true,
                                 .jobs = opt.jobs,
                                 .progress = progress_show,
@@ -193,6 +204,23 @@ static int make_next(Session *s, const char *commit, const Origin *origin, Error
     return r < 0 ? r : 1;
 }
 
+/* "sigstoreSigned /etc/pki/os.pub quay.io/project/os". What is here already keeps what was said of it. */
+static const char *signed_by(Session *s, const ImportResult *r, const Deployment *newest)
+{
+    if (r->verdict.n == 0)
+        return newest && strcmp(newest->checksum, commit_name(s, r)) == 0
+                   ? origin_get(&newest->origin, ORIGIN_BASALT, ORIGIN_SIGNED)
+                   : NULL;
+    const char *text = NULL;
+    for (size_t i = 0; i < r->verdict.n; i++) {
+        const PolicyProof *p = r->verdict.proofs + i;
+        if (p->key)
+            text = arena_printf(s->arena, "%s%s%s %s %s", text ? text : "", text ? ", " : "", p->requirement,
+                                p->key, p->identity ? p->identity : "");
+    }
+    return text;
+}
+
 /* `image` is fetched, `follow` is what later upgrades ask for. */
 static int import_and_make(Session *s, const ImageReference *image, const ImageReference *follow,
                            ImportResult *ret, Error *e)
@@ -209,6 +237,8 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     origin_forget_transient(&origin);
     origin_set(&origin, ORIGIN_GROUP, ORIGIN_REFSPEC, NULL);
     r = origin_set(&origin, ORIGIN_GROUP, ORIGIN_IMAGE, image_reference_text(s->arena, follow));
+    if (r >= 0)
+        r = origin_set(&origin, ORIGIN_BASALT, ORIGIN_SIGNED, signed_by(s, ret, newest));
     if (r < 0)
         return error_errno(e, r, "the origin of the new deployment");
     return make_next(s, commit_name(s, ret), &origin, e);

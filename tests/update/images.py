@@ -212,7 +212,8 @@ class Registry:
                 break
         else:
             raise RuntimeError("docker-registry does not start")
-        threading.Thread(target=self.read, daemon=True).start()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
 
     def read(self):
         for line in self.process.stderr:
@@ -221,6 +222,8 @@ class Registry:
     def close(self):
         self.process.kill()
         self.process.wait()
+        self.thread.join()
+        self.process.stderr.close()
 
     def asked(self, what):
         return [line for line in self.log if "response completed" in line and what in line]

@@ -3,7 +3,7 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --progress: each call, on standard error; --in-process: layers are unpacked here. */
+ * --progress: each call, on standard error; --bootable: no other image; --in-process: no other process. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, in_process;
+    bool kill, progress, bootable, in_process;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -126,15 +126,12 @@ static int run_check(const ImportOptions *o, const ImageReference *reference, Ar
 
 static bool options_read(int argc, char **argv, Driver *d)
 {
-    static const struct option options[] = {{"jobs", required_argument, NULL, 'j'},
-                                            {"max", required_argument, NULL, 'm'},
-                                            {"fail", required_argument, NULL, 'f'},
-                                            {"errno", required_argument, NULL, 'e'},
-                                            {"kill", no_argument, NULL, 'k'},
-                                            {"cancel", required_argument, NULL, 'c'},
-                                            {"progress", no_argument, NULL, 'p'},
-                                            {"in-process", no_argument, NULL, 'i'},
-                                            {0}};
+    static const struct option options[] = {
+        {"jobs", required_argument, NULL, 'j'}, {"max", required_argument, NULL, 'm'},
+        {"fail", required_argument, NULL, 'f'}, {"errno", required_argument, NULL, 'e'},
+        {"kill", no_argument, NULL, 'k'},       {"cancel", required_argument, NULL, 'c'},
+        {"progress", no_argument, NULL, 'p'},   {"in-process", no_argument, NULL, 'i'},
+        {"bootable", no_argument, NULL, 'r'},   {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (c) {
@@ -161,6 +158,9 @@ static bool options_read(int argc, char **argv, Driver *d)
             break;
         case 'i':
             d->in_process = true;
+            break;
+        case 'r':
+            d->bootable = true;
             break;
         default:
             return false;
@@ -194,6 +194,7 @@ int main(int argc, char **argv)
                              .layer_max = d.max,
                              .in_process = d.in_process,
                              .warn = warn,
+                             .bootable = d.bootable,
                              .progress = progress,
                              .cancelled = cancelled,
                              .context = &d,

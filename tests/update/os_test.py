@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""os_test.py PROGRAM: basalt-os on systems below a directory, from an empty one to its third version and back. What it
+"""os_test.py PROGRAM CLIENT: basalt-os on systems below a directory, from an empty one to its third version and back. What it
 leaves is shown to the distribution's ostree, which must see the same."""
 import fcntl
 import json
@@ -7,9 +7,11 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -17,7 +19,7 @@ sys.dont_write_bytecode = True
 
 from images import Image, Layer, Registry, directory, file, layer, layout_write, run, sha256, symlink
 
-PROGRAM = sys.argv.pop(1)
+PROGRAM, CLIENT = sys.argv.pop(1), sys.argv.pop(1)
 here = pathlib.Path(tempfile.mkdtemp(prefix="basalt-os-"))
 KERNEL = "usr/lib/modules/6.1.0"
 BASE = layer(directory("./"), directory("usr"), directory("usr/bin"), directory("usr/lib"), directory("usr/lib/modules"),
@@ -202,6 +204,201 @@ class Versions(Case):
         self.agrees()
 
 
+    def test_store_of_podman(self):
+        if not shutil.which("skopeo"):
+            self.skipTest("there is no skopeo")
+        self.publish("1.0")
+        store = f"containers-storage:[vfs@{self.place}/store+{self.place}/run]localhost/os:1"
+        run("skopeo", "--policy", self.place / "config/etc/containers/policy.json", "copy", "-q", self.name, store)
+        self.os("switch", store)
+        self.assertEqual((self.versions(), self.json("upgrade")["changed"]), (["1.0"], False))
+        self.agrees()
+
+
+class Policies(Case):
+    def test_rejected(self):
+        self.publish("1.0")
+        policy = self.place / "config/etc/containers/policy.json"
+        policy.write_text('{"default":[{"type":"reject"}]}')
+        self.assertIn("reject", self.os("switch", self.name, code=1))
+        policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+        said = self.os("switch", "--enforce-container-sigpolicy", self.name, code=1)
+        self.assertEqual(said.count("\n"), 1, said)
+        policy.write_text('{"default":[{"type":"what"}]}')
+        self.assertIn("policy.json:1:", self.os("switch", self.name, code=1))
+        policy.unlink()
+        self.os("switch", self.name, code=1)
+        self.assertEqual(list((self.root / "ostree/repo/objects").glob("*/*")), [])
+
+    def test_signed(self):
+        """By a key that the policy names, in the registry beside the image; status says who."""
+        import base64
+        registry = Registry(self.place / "registry")
+        self.addCleanup(registry.close)
+        containers = self.place / "config/etc/containers"
+        (containers / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n')
+        (containers / "registries.d").mkdir()
+        (containers / "registries.d/os.yaml").write_text("default-docker:\n  use-sigstore-attachments: true\n")
+        run("openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", self.place / "key.pem")
+        (containers / "os.pub").write_bytes(run("openssl", "ec", "-in", self.place / "key.pem", "-pubout"))
+        (containers / "policy.json").write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"docker": {
+            registry.host: [{"type": "sigstoreSigned", "keyPath": "/etc/containers/os.pub",
+                             "signedIdentity": {"type": "matchRepository"}}]}}}))
+        made, name = image("1.0"), f"{registry.host}/project/os:1"
+        registry.push("project/os", made)
+        self.os("switch", "--enforce-container-sigpolicy", name, code=1)
+        digest = sha256(made.manifest)
+        payload = json.dumps({"critical": {"type": "cosign container image signature", "image": {"docker-manifest-digest": digest},
+                                           "identity": {"docker-reference": name}}, "optional": None}).encode()
+        (self.place / "payload").write_bytes(payload)
+        signature = run("openssl", "dgst", "-sha256", "-sign", self.place / "key.pem", self.place / "payload")
+        one = Layer(payload, level=0)
+        one.media_type = "application/vnd.dev.cosign.simplesigning.v1+json"
+        attached = Image(one)
+        manifest = json.loads(attached.manifest)
+        manifest["layers"][0]["annotations"] = {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()}
+        attached.manifest = json.dumps(manifest).encode()
+        registry.push("project/os", attached, digest.replace(":", "-") + ".sig")
+        self.os("switch", "--enforce-container-sigpolicy", name)
+        self.assertEqual(self.deployments()[0]["container-image-reference"], f"ostree-image-signed:docker://{name}")
+        self.assertIn("sigstoreSigned /etc/containers/os.pub", self.deployments()[0]["signed-by"])
+        self.assertIn("signed by", self.os("status"))
+
+
+class Looking(Case):
+    STATUS = "Package: {}\nStatus: install ok installed\nVersion: {}\nArchitecture: amd64\n\n"
+
+    def setUp(self):
+        super().setUp()
+        self.publish("1.0", directory("usr/lib/sysimage"), directory("usr/lib/sysimage/dpkg"),
+                     file("usr/lib/sysimage/dpkg/status", self.STATUS.format("a", "1:2.0-1") + self.STATUS.format("gone", "1")),
+                     file("usr/old", "o"))
+        self.os("switch", self.name)
+        self.publish("2.0", directory("usr/lib/sysimage"), directory("usr/lib/sysimage/dpkg"),
+                     file("usr/lib/sysimage/dpkg/status", self.STATUS.format("a", "1:2.1-1") + self.STATUS.format("new", "7")),
+                     file("usr/fresh", "f"))
+
+    def test_diff(self):
+        self.assertIn("only one deployment", self.os("diff", code=1))
+        self.os("upgrade")
+        lines = self.os("diff", "--packages").splitlines()
+        self.assertEqual([l.split() for l in lines], [["upgraded", "a", "1:2.0-1", "->", "1:2.1-1"], ["removed", "gone", "1"],
+                                                      ["added", "new", "7"]])
+        files = self.os("diff", "--files").splitlines()
+        self.assertIn("A /usr/fresh", files)
+        self.assertIn("D /usr/old", files)
+        self.assertIn("M /usr/lib/os-release", files)
+        back = self.json("diff", "0", "1")
+        self.assertIn({"change": "downgraded", "name": "a", "from": "1:2.1-1", "to": "1:2.0-1"}, back["packages"])
+        self.assertIn({"change": "added", "path": "/usr/old"}, back["files"])
+
+    def test_etc(self):
+        (self.path() / "etc/same").write_text("mine\n")
+        (self.path() / "etc/more").write_text("m\n")
+        (self.path() / "etc/motd").unlink()
+        self.assertEqual(self.os("diff", "--etc").splitlines(), ["A /etc/more", "D /etc/motd", "M /etc/same"])
+
+    def test_verify(self):
+        self.assertIn("as it was made", self.os("verify"))
+        self.assertIn("as it was made", self.os("verify", "--repository"))
+        # Through the hard link: the object and all that use it are others now.
+        with open(self.path() / "usr/bin/large", "r+b") as large:
+            large.write(b"x")
+        (self.path() / "usr/added").write_text("a")
+        done = subprocess.run([PROGRAM, "--sysroot", self.root, "verify", "--json"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        said = json.loads(done.stdout)
+        self.assertEqual([o["paths"] for o in said["objects"]], [["usr/bin/large"]])
+        self.assertEqual({(f["change"], f["path"]) for f in said["files"]},
+                         {("added", "/usr/added"), ("changed", "/usr/bin/large")})
+
+
+class Served(Case):
+    """As by systemd: a connection becomes the standard input of a program of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.path_ = self.place / "socket"
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(self.path_))
+        self.socket.listen()
+        self.addCleanup(self.socket.close)
+        self.codes = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                program = subprocess.Popen([PROGRAM, "--sysroot", self.root, "--config-root", self.place / "config", "serve"],
+                                           stdin=connection)
+            self.codes.append(program.wait())
+
+    def ask(self, verb, options=None, *arguments, code=0, env=None):
+        done = subprocess.run([CLIENT, self.path_, verb, json.dumps(options or {}), *arguments], capture_output=True, text=True,
+                              timeout=60, env={**os.environ, **(env or {})})
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        lines = done.stdout.splitlines()
+        result = [json.loads(l[7:]) for l in lines if l.startswith("result ")]
+        events = [json.loads(l) for l in lines if not l.startswith("result ")]
+        return (result[0] if result else None), events, done.stderr.strip()
+
+    def test_life(self):
+        self.publish("1.0")
+        result, events, _ = self.ask("switch", {"karg": ["quiet", "nosmt"]}, self.name)
+        self.assertTrue(result["changed"])
+        self.assertEqual(events[-1]["progress"]["done"], events[-1]["progress"]["total"])
+        status, _, _ = self.ask("status")
+        self.assertEqual(status["deployments"][0]["kernel-arguments"], "quiet nosmt")
+        (self.path() / "etc/motd").write_text("mine\n")
+        self.publish("2.0")
+        self.assertTrue(self.ask("upgrade", {"check": True})[0]["changed"])
+        self.assertIn("/etc/motd", self.ask("upgrade")[1][-1]["warning"])
+        self.ask("rollback")
+        self.assertEqual(self.versions(), ["1.0", "2.0"])
+        self.assertEqual(self.ask("upgrade", {"unchanged-exit-77": True, "check": False})[0]["changed"], True)
+        self.ask("upgrade", {"unchanged-exit-77": True}, code=77)
+        self.assertEqual(set(self.codes), {0})
+
+    def test_refused(self):
+        for verb, options, arguments, said in (
+                ("init", {}, [], "EINVAL: a request names one of the verbs"), ("serve", {}, [], "EINVAL"),
+                ("status", {"sysroot": "/"}, [], 'no option "sysroot"'), ("status", {"--json": True}, [], "no option"),
+                ("status", {"what": True}, [], "unknown option"), ("switch", {}, [], ""),
+                ("switch", {"config-root": "/"}, ["x"], "no option"), ("rollback", {}, [], "ENOENT: "),
+                ("status", {"booted": {}}, [], "an object"), ("upgrade", {}, [], "`switch IMAGE` comes first")):
+            _, _, error = self.ask(verb, options, *arguments, code=1)
+            self.assertIn(said, error, (verb, options))
+        for line in (b"{", b"[]", b'{"verb":"status"', b"x" * 70000):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(self.path_))
+                s.sendall(line + b"\n")
+                answer = s.makefile().read().splitlines()
+                self.assertEqual(json.loads(answer[-1]), {"exit": 1}, line[:20])
+                self.assertIn("error", json.loads(answer[0]))
+
+    def test_hung_up(self):
+        quiet = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(quiet.close)
+        host = "127.0.0.1:%d" % quiet.getsockname()[1]
+        (self.place / "config/etc/containers/registries.conf").write_text(
+            f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.path_))
+            s.sendall(json.dumps({"verb": "switch", "arguments": [f"{host}/os:1"]}).encode() + b"\n")
+            connection, _ = quiet.accept()
+        for _ in range(100):
+            if self.codes:
+                break
+            time.sleep(0.1)
+        self.assertEqual(self.codes, [0])
+        connection.close()
+        self.os("rollback", "--no-wait", code=1)  # nobody holds the lock any more
+
+
 class Staged(Case):
     def setUp(self):
         super().setUp()
@@ -332,7 +529,6 @@ class Ends(Case):
 
     def test_interrupted(self):
         """By SIGINT while a registry does not answer: nothing is left."""
-        import socket
         quiet = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(quiet.close)
         host = "127.0.0.1:%d" % quiet.getsockname()[1]
