@@ -3,7 +3,7 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --progress: each call, on standard error; --bootable: no other image. */
+ * --progress: each call, on standard error; --bootable: no other image; --in-process: no other process. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, bootable;
+    bool kill, progress, bootable, in_process;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -41,6 +41,12 @@ static void progress(void *context, const ImportProgress *p)
         fprintf(stderr, "layer %zu %s %llu: %llu of %llu, layers %zu, kept %zu, fetched %zu\n", p->layer,
                 states[p->state], (unsigned long long)p->layer_done, (unsigned long long)p->done,
                 (unsigned long long)p->total, p->layers, p->kept, p->fetched);
+}
+
+static void warn(void *context, const char *text)
+{
+    (void)context;
+    fprintf(stderr, "warning: %s\n", text);
 }
 
 static bool cancelled(void *context)
@@ -120,15 +126,12 @@ static int run_check(const ImportOptions *o, const ImageReference *reference, Ar
 
 static bool options_read(int argc, char **argv, Driver *d)
 {
-    static const struct option options[] = {{"jobs", required_argument, NULL, 'j'},
-                                            {"max", required_argument, NULL, 'm'},
-                                            {"fail", required_argument, NULL, 'f'},
-                                            {"errno", required_argument, NULL, 'e'},
-                                            {"kill", no_argument, NULL, 'k'},
-                                            {"cancel", required_argument, NULL, 'c'},
-                                            {"progress", no_argument, NULL, 'p'},
-                                            {"bootable", no_argument, NULL, 'r'},
-                                            {0}};
+    static const struct option options[] = {
+        {"jobs", required_argument, NULL, 'j'}, {"max", required_argument, NULL, 'm'},
+        {"fail", required_argument, NULL, 'f'}, {"errno", required_argument, NULL, 'e'},
+        {"kill", no_argument, NULL, 'k'},       {"cancel", required_argument, NULL, 'c'},
+        {"progress", no_argument, NULL, 'p'},   {"in-process", no_argument, NULL, 'i'},
+        {"bootable", no_argument, NULL, 'r'},   {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (c) {
@@ -152,6 +155,9 @@ static bool options_read(int argc, char **argv, Driver *d)
             break;
         case 'p':
             d->progress = true;
+            break;
+        case 'i':
+            d->in_process = true;
             break;
         case 'r':
             d->bootable = true;
@@ -186,6 +192,8 @@ int main(int argc, char **argv)
                              .platform = &platform,
                              .jobs = (unsigned)d.jobs,
                              .layer_max = d.max,
+                             .in_process = d.in_process,
+                             .warn = warn,
                              .bootable = d.bootable,
                              .progress = progress,
                              .cancelled = cancelled,
