@@ -7,7 +7,7 @@
 
 #include "base/library.h"
 
-enum { WINDOW_LOG_MIN = 10, WINDOW_LOG_MAX = 25 };
+enum { WINDOW_LOG_MIN = 10, WINDOW_LOG_MAX = 25, QUICK_HASH_LOG_MAX = 20 };
 
 struct Patcher {
     ZSTD_CCtx *maker; /* made when one is needed */
@@ -68,6 +68,14 @@ static int window_log(size_t n)
     return log;
 }
 
+/* The quick level's own table would hardly know anything of a large other side. 0: the level's own. */
+static int hash_log(int level, int window)
+{
+    if (level != PATCH_LEVEL_QUICK)
+        return 0;
+    return window < QUICK_HASH_LOG_MAX ? window : QUICK_HASH_LOG_MAX;
+}
+
 int patcher_make(Patcher *p, int level, PatchBytes base, PatchBytes bytes, Buf *out, Error *e)
 {
     if (base.n > PATCH_BYTES_MAX || bytes.n > PATCH_BYTES_MAX)
@@ -75,9 +83,11 @@ int patcher_make(Patcher *p, int level, PatchBytes base, PatchBytes bytes, Buf *
     if (!p->maker && !(p->maker = p->maker_new()))
         abort();
     const size_t bound = p->bound(bytes.n);
+    const int window = window_log(base.n + bytes.n);
     char *to = buf_reserve(out, bound);
     bool failed = p->is_error(p->maker_set(p->maker, ZSTD_c_compressionLevel, level)) ||
-                  p->is_error(p->maker_set(p->maker, ZSTD_c_windowLog, window_log(base.n + bytes.n))) ||
+                  p->is_error(p->maker_set(p->maker, ZSTD_c_windowLog, window)) ||
+                  p->is_error(p->maker_set(p->maker, ZSTD_c_hashLog, hash_log(level, window))) ||
                   p->is_error(p->maker_set(p->maker, ZSTD_c_contentSizeFlag, 0)) ||
                   p->is_error(p->maker_prefix(p->maker, base.data, base.n));
     size_t n = failed ? 0 : p->make(p->maker, to, bound, bytes.data, bytes.n);
