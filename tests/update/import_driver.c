@@ -3,7 +3,7 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --progress: each call, on standard error; --bootable: no other image. */
+ * --no-delta; --progress: each call, on standard error; --bootable: no other image. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, bootable;
+    bool kill, progress, bootable, no_delta;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -41,6 +41,12 @@ static void progress(void *context, const ImportProgress *p)
         fprintf(stderr, "layer %zu %s %llu: %llu of %llu, layers %zu, kept %zu, fetched %zu\n", p->layer,
                 states[p->state], (unsigned long long)p->layer_done, (unsigned long long)p->done,
                 (unsigned long long)p->total, p->layers, p->kept, p->fetched);
+}
+
+static void delta_failed(void *context, const char *why)
+{
+    (void)context;
+    fprintf(stderr, "%s\n", why);
 }
 
 static bool cancelled(void *context)
@@ -86,6 +92,8 @@ static int run_import(const ImportOptions *o, const ImageReference *reference, A
     set_number(a, n, "kept", result.kept);
     set_number(a, n, "fetched", result.fetched);
     set_number(a, n, "fetched_bytes", result.fetched_bytes);
+    node_set(a, n, "delta", node_new_bool(a, result.delta));
+    set_number(a, n, "delta_instead", result.delta_instead);
     set_number(a, n, "objects", result.written.objects);
     set_number(a, n, "bytes", result.written.bytes);
     set_number(a, n, "devices", result.dropped.devices);
@@ -115,20 +123,18 @@ static int run_check(const ImportOptions *o, const ImageReference *reference, Ar
     set_number(a, n, "layers", check.layers);
     set_number(a, n, "missing", check.missing);
     set_number(a, n, "missing_bytes", check.missing_bytes);
+    set_number(a, n, "delta_bytes", check.delta_bytes);
     return print(n);
 }
 
 static bool options_read(int argc, char **argv, Driver *d)
 {
-    static const struct option options[] = {{"jobs", required_argument, NULL, 'j'},
-                                            {"max", required_argument, NULL, 'm'},
-                                            {"fail", required_argument, NULL, 'f'},
-                                            {"errno", required_argument, NULL, 'e'},
-                                            {"kill", no_argument, NULL, 'k'},
-                                            {"cancel", required_argument, NULL, 'c'},
-                                            {"progress", no_argument, NULL, 'p'},
-                                            {"bootable", no_argument, NULL, 'r'},
-                                            {0}};
+    static const struct option options[] = {
+        {"jobs", required_argument, NULL, 'j'},   {"max", required_argument, NULL, 'm'},
+        {"fail", required_argument, NULL, 'f'},   {"errno", required_argument, NULL, 'e'},
+        {"no-delta", no_argument, NULL, 'n'},     {"kill", no_argument, NULL, 'k'},
+        {"cancel", required_argument, NULL, 'c'}, {"progress", no_argument, NULL, 'p'},
+        {"bootable", no_argument, NULL, 'r'},     {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (c) {
@@ -146,6 +152,9 @@ static bool options_read(int argc, char **argv, Driver *d)
             break;
         case 'c':
             d->cancel = v;
+            break;
+        case 'n':
+            d->no_delta = true;
             break;
         case 'k':
             d->kill = true;
@@ -186,6 +195,8 @@ int main(int argc, char **argv)
                              .platform = &platform,
                              .jobs = (unsigned)d.jobs,
                              .layer_max = d.max,
+                             .no_delta = d.no_delta,
+                             .delta_failed = delta_failed,
                              .bootable = d.bootable,
                              .progress = progress,
                              .cancelled = cancelled,
