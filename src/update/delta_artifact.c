@@ -147,7 +147,7 @@ static bool is_listed(const Making *m, const char *digest)
 static bool is_replaced(const Making *m, const Descriptor *d)
 {
     const char *from = d->annotations ? node_string(node_get(d->annotations, DELTA_ANNOTATION_FROM)) : NULL;
-    return d->artifact_type && strcmp(d->artifact_type, DELTA_ARTIFACT_TYPE) == 0 && from &&
+    return (!d->artifact_type || strcmp(d->artifact_type, DELTA_ARTIFACT_TYPE) == 0) && from &&
            strcmp(from, m->result.from.text) == 0;
 }
 

@@ -82,7 +82,8 @@ static bool annotation_size(const Descriptor *d, uint64_t *ret)
     return true;
 }
 
-/* The smallest of those that start from something that is here. */
+/* The smallest of those that start from something that is here. Older programs that copy an index leave the
+ * artifact's type out. */
 static void delta_choose(const Manifest *index, const ImportPlan *plan, const Here *here, size_t n_here,
                          ImportDelta *ret)
 {
@@ -90,7 +91,7 @@ static void delta_choose(const Manifest *index, const ImportPlan *plan, const He
         const Descriptor *d = &index->items[i];
         ImportDelta x = {.manifest = d};
         const Here *from;
-        if (!d->artifact_type || strcmp(d->artifact_type, DELTA_ARTIFACT_TYPE) != 0 ||
+        if ((d->artifact_type && strcmp(d->artifact_type, DELTA_ARTIFACT_TYPE) != 0) ||
             !annotation_digest(d, DELTA_ANNOTATION_FROM, &x.from) || !annotation_size(d, &x.size) ||
             !(from = here_find(here, n_here, &x.from)))
             continue;

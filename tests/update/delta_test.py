@@ -427,8 +427,8 @@ class FromRegistry(Case):
         made = self.make(f"{self.name}:1", f"{self.name}:2")
         self.push(made)
         listed = json.loads(run("skopeo", "inspect", "--raw", "--tls-verify=false", f"{self.name}:{made['tag']}"))["manifests"]
-        self.assertEqual([m["artifactType"] for m in listed], [TYPE, "text/x-packages"])
-        self.assertEqual(listed[1], entry)
+        self.assertEqual([m["digest"] for m in listed], [made["digest"], entry["digest"]])
+        self.assertEqual(listed[1]["annotations"], entry["annotations"])  # old versions of skopeo forget the artifactType
         self.assertTrue(self.good(self.driver(f"{self.name}:2"))["delta"])
 
 
