@@ -39,9 +39,12 @@ typedef struct ImportOptions {
     unsigned jobs; /* layers at once; 0: IMPORT_JOBS */
     const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
     uint64_t layer_max;  /* what a layer may unpack to; 0: layer_unpack.h */
-    bool no_delta;       /* fetch layers even where a delta (delta.h) would be less */
-    /* Why a delta was not used after all; the layers are fetched then. NULL allowed. */
-    void (*delta_failed)(void *context, const char *why);
+    bool in_process;     /* layers are unpacked by this process: for tests under sanitizers */
+    uid_t uid;           /* else in processes of this user (layer_workers.h); 0: nobody */
+    gid_t gid;
+    bool no_delta; /* fetch layers even where a delta (delta.h) would be less */
+    /* What the processes cannot be kept from; why a delta was not used after all. Each once; NULL allowed. */
+    void (*warn)(void *context, const char *text);
     void (*progress)(void *context, const ImportProgress *p); /* of any thread, one at a time; NULL allowed */
     bool (*cancelled)(void *context);                         /* of any thread; NULL allowed. -ECANCELED */
     void *context;

@@ -320,8 +320,9 @@ int import_delta(const ImportOptions *o, const ImageReference *reference, ImageS
         return r;
     if (r == -ECANCELED)
         return error_set(e, ECANCELED, "%s", why.text);
-    if (o->delta_failed)
-        o->delta_failed(o->context, why.text);
+    (void)error_wrap(&why, r, "layers are fetched instead");
+    if (o->warn)
+        o->warn(o->context, why.text);
     r = store_again(o, s, e);
     return r < 0 ? r : 0;
 }

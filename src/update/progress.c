@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "update/events.h"
 
 enum { FIRST_MS = 1000, TERMINAL_MS = 200, LOG_MS = 10000 };
 
@@ -35,12 +36,29 @@ static void left_text(uint64_t left, uint64_t rate, char out[32])
         snprintf(out, 32, "%u min", (unsigned)(s / 60));
 }
 
+static void send_progress(const ImportProgress *now)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    Node *event = node_new(a, NODE_OBJECT), *n = node_set(a, event, "progress", node_new(a, NODE_OBJECT));
+    node_set(a, n, "done", node_new_int(a, (int64_t)now->done));
+    node_set(a, n, "total", node_new_int(a, (int64_t)now->total));
+    node_set(a, n, "layers", node_new_int(a, (int64_t)now->layers));
+    node_set(a, n, "kept", node_new_int(a, (int64_t)now->kept));
+    node_set(a, n, "fetched", node_new_int(a, (int64_t)now->fetched));
+    events_send(event);
+}
+
 void progress_show(void *progress, const ImportProgress *now)
 {
     Progress *p = progress;
     const int64_t at = monotonic_ms(), since = p->shown ? p->shown : p->started;
     const int64_t pause = !p->shown ? FIRST_MS : p->terminal ? TERMINAL_MS : LOG_MS;
-    if (p->quiet || !now->total || at - since < pause)
+    if (events_wanted() && now->total &&
+        (!p->shown || at - since >= TERMINAL_MS || now->done == now->total)) {
+        send_progress(now);
+        p->shown = at;
+    }
+    if (events_wanted() || p->quiet || !now->total || at - since < pause)
         return;
     char done[16], total[16], rate[16], left[32];
     const uint64_t per_second = now->done * 1000 / (uint64_t)(at - p->started + 1);

@@ -9,7 +9,9 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "format/json.h"
+#include "update/boot_freeze.h"
 #include "update/commit_tree.h"
+#include "update/events.h"
 #include "update/program.h"
 
 static volatile sig_atomic_t asked_to_stop;
@@ -29,7 +31,7 @@ void cancel_catch(void)
 
 bool cancel_asked(void *context _unused_)
 {
-    return asked_to_stop;
+    return asked_to_stop || events_gone();
 }
 
 static bool wait_for_lock(void *context _unused_, const char *holder)
@@ -48,7 +50,8 @@ int session_open(Session *s, bool write, Error *e)
 {
     *s = (Session){.repo = -EBADF, .live = strcmp(options.sysroot, "/") == 0, .arena = arena_new()};
     s->report = REPORT_INIT(s->arena);
-    const SysrootOptions how = {.write = write, .freeze = s->live, .wait = wait_for_lock};
+    const SysrootOptions how = {
+        .write = write, .freeze = s->live || boot_freeze_is_due(options.sysroot), .wait = wait_for_lock};
     int r = sysroot_open(options.sysroot, &how, &s->sysroot, e);
     if (r < 0)
         return r;
@@ -110,9 +113,21 @@ int session_deploy(Session *s, const DeploymentMake *m, bool stage, Error *e)
     return (stage ? deployment_stage : deployment_make)(s->sysroot, &s->tree, &how, &s->report, e);
 }
 
+static void send_error(const Error *e)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    Node *n = node_new(a, NODE_OBJECT);
+    node_set_string(a, n, "error", e->text);
+    node_set_string(a, n, "code", strerrorname_np(e->code));
+    events_send(n);
+}
+
 int verb_failed(const char *verb, const Error *e)
 {
-    fprintf(stderr, "basalt-os %s: %s\n", verb, e->text);
+    if (events_wanted())
+        send_error(e);
+    else
+        fprintf(stderr, "basalt-os %s: %s\n", verb, e->text);
     switch (e->code) {
     case ECANCELED:
         return EXIT_CANCELLED;
@@ -125,7 +140,9 @@ int verb_failed(const char *verb, const Error *e)
 
 void verb_findings(const char *verb, const Report *r)
 {
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; events_wanted() && i < r->n; i++)
+        events_send_text("warning", r->entries[i].message);
+    for (size_t i = 0; !events_wanted() && i < r->n; i++)
         fprintf(stderr, "basalt-os %s: %s%s\n", verb,
                 r->entries[i].severity == SEVERITY_ERROR     ? "error: "
                 : r->entries[i].severity == SEVERITY_WARNING ? "warning: "
@@ -136,6 +153,13 @@ void verb_findings(const char *verb, const Report *r)
 int verb_json(const Node *n)
 {
     _cleanup_buf_ Buf out = BUF_INIT;
+    if (events_wanted()) {
+        _cleanup_arena_ Arena *a = arena_new();
+        Node *event = node_new(a, NODE_OBJECT);
+        node_set(a, event, "result", node_copy(a, n));
+        events_send(event);
+        return EXIT_DONE;
+    }
     json_write(n, JSON_PRETTY2, &out);
     buf_add_char(&out, '\n');
     fwrite(out.data, 1, out.len, stdout);

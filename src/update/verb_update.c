@@ -2,20 +2,23 @@
  * the next deployment. Order: the lock of the system first, so that what is compared stays so; the manifest,
  * which most often says that there is nothing to do; then layers, objects, the deployment. Cancelled or
  * failing before the last step it leaves the system as it was. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <sys/utsname.h>
 
 #include "base/file.h"
+#include "update/events.h"
+#include "update/image_kargs.h"
 #include "update/ostree_ref.h"
 #include "update/program.h"
 #include "update/progress.h"
 #include "update/status_node.h"
 
 static struct {
-    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge, no_delta;
-    const char *auth_file, *config_root, *stateroot;
+    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge, force, no_delta,
+        passes_over; /* what did not boot is no news; asked for by name it is an error */
     unsigned jobs;
     StringList kargs;
 } opt;
@@ -25,6 +28,7 @@ static struct {
      &opt.stage, NULL, "put it in place at shutdown (always so of the running system)",                      \
      NULL},                                                                                                  \
         {"lock", 0, OPTION_FLAG, &opt.lock, NULL, "not before `finalize --unlock`", NULL},                   \
+        {"force", 0, OPTION_FLAG, &opt.force, NULL, "also what was tried and did not boot", NULL},           \
         {"reboot", 'r', OPTION_FLAG, &opt.reboot, NULL, "and start it now", NULL},                           \
         {"unchanged-exit-77",                                                                                \
          0,                                                                                                  \
@@ -33,8 +37,6 @@ static struct {
          NULL,                                                                                               \
          "exit with 77 when there is nothing new",                                                           \
          NULL},                                                                                              \
-        {"authfile", 0, OPTION_STRING, &opt.auth_file, "FILE", "credentials (the usual places)", NULL},      \
-        {"config-root", 0, OPTION_STRING, &opt.config_root, "DIR", "whose etc/containers counts (/)", NULL}, \
         {"no-delta", 0, OPTION_FLAG, &opt.no_delta, NULL, "fetch layers, never a delta", NULL},              \
     {                                                                                                        \
         "jobs", 'j', OPTION_UINT, &opt.jobs, "N", "layers at once (3)", NULL                                 \
@@ -79,10 +81,12 @@ static void fetch_done(Fetch *f)
         close(f->registry.root);
 }
 
-static void delta_failed(void *context, const char *why)
+static void warn(void *context, const char *text)
 {
     progress_end(context);
-    fprintf(stderr, "basalt-os: %s; the layers are fetched instead\n", why);
+    events_send_text("warning", text);
+    if (!events_wanted())
+        fprintf(stderr, "basalt-os: warning: %s\n", text);
 }
 
 /* The administrator's configuration: mirrors, credentials, certificates, proxies. */
@@ -90,7 +94,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(s->arena);
     f->s = s;
-    f->registry.root = root_open(opt.config_root ? opt.config_root : "/", e);
+    f->registry.root = root_open(options.config_root ? options.config_root : "/", e);
     if (f->registry.root < 0)
         return f->registry.root;
     int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
@@ -103,7 +107,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
         report_write(&r, REPORT_TEXT, &findings);
         fwrite(findings.data ? findings.data : "", 1, findings.len, stderr);
         return error_set(e, -n, "the configuration below %s/etc/containers cannot be used",
-                         opt.config_root ? opt.config_root : "");
+                         options.config_root ? options.config_root : "");
     }
     f->policy_options =
         (PolicyOptions){.policy = &f->policy, .registries_d = &f->registries_d, .registry = &f->registry};
@@ -111,8 +115,8 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
     f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
-    f->auth_files[0] = opt.auth_file;
-    if (opt.auth_file)
+    f->auth_files[0] = options.auth_file;
+    if (options.auth_file)
         f->registry.auth_files = f->auth_files;
     f->import = (ImportOptions){.dirfd = sysroot_fd(s->sysroot),
                                 .repository = "ostree/repo",
@@ -122,7 +126,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
                                 .bootable = true,
                                 .jobs = opt.jobs,
                                 .no_delta = opt.no_delta,
-                                .delta_failed = delta_failed,
+                                .warn = warn,
                                 .progress = progress_show,
                                 .cancelled = cancel_asked,
                                 .context = &f->progress};
@@ -194,14 +198,26 @@ static void tell_next(const Session *s, int changed)
 
 /* ---- doing ---- */
 
-static const char *with_kargs(Session *s, const Deployment *merge)
+/* Those of the deployment that it follows, as the image changes them, and what was asked for. */
+static int next_kargs(Session *s, const char *commit, const Deployment *merge, const char **ret, Error *e)
 {
-    if (opt.kargs.n == 0)
-        return NULL;
+    uint8_t from[OSTREE_CHECKSUM], to[OSTREE_CHECKSUM];
+    struct utsname machine;
+    ImageKargs old = {0}, new;
     const char *text = merge && !opt.no_merge ? merge->options : "";
+    if (uname(&machine) < 0 || !hex_decode(commit, 2 * OSTREE_CHECKSUM, to))
+        return error_set(e, EINVAL, "the kernel arguments of %s", commit);
+    int r = image_kargs_read(s->repo, s->arena, to, machine.machine, &new, e);
+    if (r >= 0 && *text && strlen(merge->checksum) == 2 * OSTREE_CHECKSUM &&
+        hex_decode(merge->checksum, 2 * OSTREE_CHECKSUM, from))
+        (void)image_kargs_read(s->repo, s->arena, from, machine.machine, &old, NULL);
+    if (r < 0)
+        return r;
+    text = image_kargs_update(s->arena, text, &old, &new);
     for (size_t i = 0; i < opt.kargs.n; i++)
         text = arena_printf(s->arena, "%s%s%s", text, *text ? " " : "", opt.kargs.items[i]);
-    return text;
+    *ret = text;
+    return 0;
 }
 
 /* 1: a new deployment; 0: the newest one is of this commit, origin and arguments already. */
@@ -214,12 +230,15 @@ static int make_next(Session *s, const char *commit, const Origin *origin, Error
     if (newest && strcmp(newest->checksum, commit) == 0 && opt.kargs.n == 0 && !opt.no_merge &&
         strcmp(was ? was : "", is ? is : "") == 0)
         return 0;
-    const DeploymentMake m = {.checksum = commit,
-                              .origin = origin,
-                              .options = with_kargs(s, merge),
-                              .no_merge = opt.no_merge,
-                              .locked = opt.lock};
-    int r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
+    const char *kargs = NULL;
+    int r = opt.force ? 0 : boot_failure_check(s, commit, e);
+    if (r >= 0)
+        r = next_kargs(s, commit, merge, &kargs, e);
+    if (r < 0)
+        return r;
+    const DeploymentMake m = {
+        .checksum = commit, .origin = origin, .options = kargs, .no_merge = opt.no_merge, .locked = opt.lock};
+    r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
     return r < 0 ? r : 1;
 }
 
@@ -268,11 +287,16 @@ static int update_to(Session *s, const char *verb, const ImageReference *image, 
     Error e = ERROR_INIT;
     ImportResult result = {0};
     int r = import_and_make(s, image, follow, &result, &e);
+    if (r == -EALREADY && opt.passes_over) {
+        report_add(&s->report, SEVERITY_WARNING, NULL, NULL, "nothing new: %s", e.text);
+        r = 0;
+    }
     if (r < 0)
         return verb_failed(verb, &e);
     verb_findings(verb, &s->report);
     int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
-    tell_next(s, r);
+    if (e.code == 0)
+        tell_next(s, r);
     return opt.reboot && r > 0 ? verb_reboot(verb) : code;
 }
 
@@ -332,6 +356,7 @@ int verb_upgrade(int argc _unused_, char **argv)
     ImageReference image;
     Error e = ERROR_INIT;
     cancel_catch();
+    opt.passes_over = true;
     int r = session_open(&s, !opt.check, &e);
     if (r >= 0)
         r = followed(&s, &image, &e);

@@ -271,6 +271,23 @@ class Merging(Case):
     def merged(self, *layers):
         return self.imported(Image(*layers))["commit"]
 
+    def test_as_flattened(self):
+        """Three layers, and what ostree makes of one archive that says the same (with all directories: those that it has
+        to make itself, and all above them, it gives to the owner of what is in them)."""
+        commit = self.merged(
+            layer(*BASE, directory("usr/share"), directory("usr/share/doc", 0o750, gid=9), file("usr/share/doc/a", "1"),
+                  file("usr/share/doc/b", "2")),
+            layer(file("usr/share/doc/.wh.a"), file("usr/share/doc/c", "3", xattrs={"user.x": "y"}), file("var/.wh.lib"),
+                  hardlink("usr/share/d", "usr/share/doc/b")),
+            layer(directory("usr/bin", 0o711), file("usr/bin/.wh..wh..opq"), file("usr/bin/new", "4", mode=0o4755, uid=1),
+                  symlink("usr/share/doc/b", "c"), file("etc/passwd", "changed")))
+        kept = [(i, d) for i, d in BASE if not i.name.startswith(("etc", "usr/bin", "var/lib"))]
+        flat = self.flattened(
+            *kept, directory("usr/share"), directory("usr/share/doc", 0o750, gid=9),
+            file("usr/share/doc/c", "3", xattrs={"user.x": "y"}), file("usr/share/d", "2"), directory("usr/bin", 0o711), file("usr/bin/new", "4", mode=0o4755, uid=1),
+            symlink("usr/share/doc/b", "c"), directory("usr/etc"), file("usr/etc/passwd", "changed"))
+        self.assertEqual(self.list(commit), self.list(flat))
+
     def test_whiteouts(self):
         commit = self.merged(
             layer(*BASE), layer(file("usr/bin/.wh.a"), file("etc/.wh.passwd"), file(".wh.opt"), file("usr/.wh.nothing")),
@@ -458,8 +475,8 @@ class Native(Case):
         os.setxattr(tree / "usr/bin/sh", "security.selinux", b"system_u:object_r:link_t:s0\0", follow_symlinks=False)
         os.setxattr(tree / "usr/lib", "security.selinux", b"system_u:object_r:lib_t:s0\0")
         run("ostree", "init", f"--repo={self.origin}", "--mode=bare")
-        self.commit = run("ostree", f"--repo={self.origin}", "commit", "-b", "x", "-s", "subject", "--add-metadata-string=version=1",
-                          f"--tree=dir={tree}").decode().strip()
+        self.commit = run("ostree", f"--repo={self.origin}", "commit", "-b", "x", "-s", "subject",
+                          "--add-metadata-string=version=1", f"--tree=dir={tree}").decode().strip()
         self.base = Encapsulated(self.origin, self.commit)
 
     def test_base(self):

@@ -3,7 +3,8 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --no-delta; --progress: each call, on standard error; --bootable: no other image. */
+ * --progress: each call, on standard error; --bootable: no other image; --no-delta; --in-process: no other
+ * process. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +19,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, bootable, no_delta;
+    bool kill, progress, bootable, in_process, no_delta;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -43,10 +44,10 @@ static void progress(void *context, const ImportProgress *p)
                 (unsigned long long)p->total, p->layers, p->kept, p->fetched);
 }
 
-static void delta_failed(void *context, const char *why)
+static void warn(void *context, const char *text)
 {
     (void)context;
-    fprintf(stderr, "%s\n", why);
+    fprintf(stderr, "warning: %s\n", text);
 }
 
 static bool cancelled(void *context)
@@ -129,12 +130,17 @@ static int run_check(const ImportOptions *o, const ImageReference *reference, Ar
 
 static bool options_read(int argc, char **argv, Driver *d)
 {
-    static const struct option options[] = {
-        {"jobs", required_argument, NULL, 'j'},   {"max", required_argument, NULL, 'm'},
-        {"fail", required_argument, NULL, 'f'},   {"errno", required_argument, NULL, 'e'},
-        {"no-delta", no_argument, NULL, 'n'},     {"kill", no_argument, NULL, 'k'},
-        {"cancel", required_argument, NULL, 'c'}, {"progress", no_argument, NULL, 'p'},
-        {"bootable", no_argument, NULL, 'r'},     {0}};
+    static const struct option options[] = {{"jobs", required_argument, NULL, 'j'},
+                                            {"max", required_argument, NULL, 'm'},
+                                            {"fail", required_argument, NULL, 'f'},
+                                            {"errno", required_argument, NULL, 'e'},
+                                            {"no-delta", no_argument, NULL, 'n'},
+                                            {"kill", no_argument, NULL, 'k'},
+                                            {"cancel", required_argument, NULL, 'c'},
+                                            {"progress", no_argument, NULL, 'p'},
+                                            {"in-process", no_argument, NULL, 'i'},
+                                            {"bootable", no_argument, NULL, 'r'},
+                                            {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (c) {
@@ -161,6 +167,9 @@ static bool options_read(int argc, char **argv, Driver *d)
             break;
         case 'p':
             d->progress = true;
+            break;
+        case 'i':
+            d->in_process = true;
             break;
         case 'r':
             d->bootable = true;
@@ -196,7 +205,8 @@ int main(int argc, char **argv)
                              .jobs = (unsigned)d.jobs,
                              .layer_max = d.max,
                              .no_delta = d.no_delta,
-                             .delta_failed = delta_failed,
+                             .in_process = d.in_process,
+                             .warn = warn,
                              .bootable = d.bootable,
                              .progress = progress,
                              .cancelled = cancelled,
