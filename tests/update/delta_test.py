@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""delta_test.py DRIVER BASALT: deltas beside images, made by `basalt image delta`, pushed by skopeo to the distribution's
+"""delta_test.py DRIVER BASALT BASALT-OS: deltas beside images, made by `basalt image delta`, pushed by skopeo to the distribution's
 registry, found, fetched and applied. The referee is the same import without deltas, and ostree's fsck."""
+import base64
 import json
 import os
 import pathlib
@@ -14,9 +15,9 @@ import unittest
 
 sys.dont_write_bytecode = True
 
-from images import OCI_INDEX, OCI_MANIFEST, Image, Registry, directory, file, layer, layout_write, run, sha256, symlink
+from images import OCI_INDEX, OCI_MANIFEST, Image, Layer, Registry, directory, file, layer, layout_write, run, sha256, symlink
 
-DRIVER, BASALT = sys.argv.pop(1), sys.argv.pop(1)
+DRIVER, BASALT, BASALT_OS = sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1)
 here = pathlib.Path(tempfile.mkdtemp(prefix="basalt-delta-"))
 TYPE = "application/vnd.basalt.delta.v1"
 EMPTY = "application/vnd.oci.empty.v1+json"
@@ -430,6 +431,107 @@ class FromRegistry(Case):
         self.assertEqual([m["digest"] for m in listed], [made["digest"], entry["digest"]])
         self.assertEqual(listed[1]["annotations"], entry["annotations"])  # old versions of skopeo forget the artifactType
         self.assertTrue(self.good(self.driver(f"{self.name}:2"))["delta"])
+
+
+class Program(Case):
+    """As an administrator meets them."""
+
+    def setUp(self):
+        super().setUp()
+        self.registry = Registry(self.place / "registry")
+        self.addCleanup(self.registry.close)
+        self.system, self.containers = self.place / "system", self.root / "etc/containers"
+        self.system.mkdir()
+        self.addCleanup(subprocess.run, ["chattr", "-R", "-f", "-i", self.system / "ostree/deploy"], capture_output=True)
+        (self.containers / "registries.conf").write_text(
+            f'[[registry]]\nlocation = "{self.registry.host}"\ninsecure = true\n')
+        (self.containers / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+        self.name = f"{self.registry.host}/project/os"
+        self.first, self.second = self.bootable(1), self.bootable(2)
+        self.registry.push("project/os", self.first, "1")
+        self.registry.push("project/os", self.second, "2")
+        self.registry.push("project/os", self.first, "stable")
+        self.os("init")
+
+    def bootable(self, version):
+        kernel = "usr/lib/modules/6.1.0"
+        return Image(layer(*entries(version), directory("var"), directory("boot"), directory("sysroot"),
+                           symlink("ostree", "sysroot/ostree"), file(f"{kernel}/vmlinuz", "k"),
+                           file(f"{kernel}/initramfs.img", "i")), labels={"containers.bootc": "1"})
+
+    def os(self, *words):
+        done = subprocess.run([BASALT_OS, "--sysroot", self.system, "--config-root", self.root, *map(str, words)],
+                              capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def publish(self):
+        self.registry.push("project/os", self.second, "stable")
+        made = self.make(f"docker://{self.name}:1", f"docker://{self.name}:2")
+        run("skopeo", "copy", "--all", "--insecure-policy", "--dest-tls-verify=false", f"oci:{self.out}:{made['tag']}",
+            f"docker://{self.name}:{made['tag']}")
+        return made
+
+    def test_upgrade(self):
+        self.os("switch", f"{self.name}:stable")
+        made = self.publish()
+        self.assertRegex(self.os("upgrade", "--check"), r"1 of 1 layers to fetch, [\d.]+ .B \([\d.]+ .B as a delta\)")
+        told = json.loads(self.os("--json", "upgrade"))
+        self.assertEqual((told["delta-from"], told["bytes-fetched"], told["layers-fetched"]), (made["from"], made["size"], 0))
+        commit = told["commit"]
+        self.os("rollback")
+        self.os("cleanup", "--rollback", "--objects")
+        self.assertRegex(self.os("upgrade"), r"A delta from sha256:\w+ was fetched, [\d.]+ .B instead of [\d.]+ .B: ")
+        run("ostree", "fsck", "--quiet", f"--repo={self.system}/ostree/repo")
+        status = json.loads(self.os("--json", "status"))["deployments"]
+        self.assertEqual([d["checksum"] for d in status][0], commit)
+        self.os("cleanup", "--objects")  # layers that were never here are no harm
+        run("ostree", "fsck", "--quiet", f"--repo={self.system}/ostree/repo")
+        self.os("rollback")
+
+    def test_not_wanted(self):
+        self.os("switch", f"{self.name}:stable")
+        self.publish()
+        self.assertNotIn("delta", self.os("upgrade", "--no-delta"))
+
+    def sign(self, digest):
+        payload = json.dumps({"critical": {"type": "cosign container image signature", "image": {"docker-manifest-digest": digest},
+                                           "identity": {"docker-reference": self.name}}, "optional": None}).encode()
+        (self.place / "payload").write_bytes(payload)
+        signature = run("openssl", "dgst", "-sha256", "-sign", self.place / "key.pem", self.place / "payload")
+        one = Layer(payload, level=0)
+        one.media_type = "application/vnd.dev.cosign.simplesigning.v1+json"
+        attached = Image(one)
+        manifest = json.loads(attached.manifest)
+        manifest["layers"][0]["annotations"] = {"dev.cosignproject.cosign/signature": base64.b64encode(signature).decode()}
+        attached.manifest = json.dumps(manifest).encode()
+        self.registry.push("project/os", attached, digest.replace(":", "-") + ".sig")
+
+    def test_signed(self):
+        """Where images must be signed, so must deltas."""
+        (self.containers / "registries.d").mkdir()
+        (self.containers / "registries.d/os.yaml").write_text("default-docker:\n  use-sigstore-attachments: true\n")
+        run("openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", self.place / "key.pem")
+        (self.containers / "os.pub").write_bytes(run("openssl", "ec", "-in", self.place / "key.pem", "-pubout"))
+        (self.containers / "policy.json").write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"docker": {
+            self.registry.host: [{"type": "sigstoreSigned", "keyPath": "/etc/containers/os.pub",
+                                  "signedIdentity": {"type": "matchRepository"}}]}}}))
+        for image_ in (self.first, self.second):
+            self.sign(sha256(image_.manifest))
+        self.os("switch", "--enforce-container-sigpolicy", f"{self.name}:stable")
+        made = self.publish()
+        said = self.os("upgrade")
+        self.assertRegex(said, "warning: layers are fetched instead: the delta sha256:.*signature")
+        self.assertIn("1 of 1 layers", said)
+        self.os("rollback")
+        self.os("cleanup", "--rollback", "--objects")
+        self.sign(made["digest"])
+        told = json.loads(self.os("--json", "upgrade"))
+        self.assertEqual(told["delta-from"], made["from"])
+        self.os("rollback")
+        self.os("cleanup", "--rollback", "--objects")
+        told = json.loads(self.os("--json", "deploy", sha256(self.second.manifest)))
+        self.assertEqual(told["delta-from"], made["from"])  # signed is as good as a digest
 
 
 if __name__ == "__main__":
