@@ -50,6 +50,8 @@ class Place:
         (path / "root/etc/containers").mkdir(parents=True)
         image_import.SIZE = 160_000_000
         self.paths = image_import.files_choose()
+        sizes = [0 if p.is_symlink() else p.stat().st_size for p in self.paths]
+        self.first = max(range(100), key=lambda k: sum(sizes[k::100]))  # of the ways to take every hundredth the largest
         self.image("1", None)
 
     def image(self, ref, edit):
@@ -61,7 +63,7 @@ class Place:
                 entries.append(images.symlink(name, str(path.readlink())))
                 continue
             data = path.read_bytes()
-            if edit and i % 100 == 0 and data:
+            if edit and i % 100 == self.first and data:
                 data = edit(data, r)
                 self.changed += len(data)
                 self.changed_files += 1
