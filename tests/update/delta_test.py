@@ -2,6 +2,8 @@
 """delta_test.py DRIVER BASALT BASALT-OS: deltas beside images, made by `basalt image delta`, pushed by skopeo to the distribution's
 registry, found, fetched and applied. The referee is the same import without deltas, and ostree's fsck."""
 import base64
+import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -10,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -365,6 +368,36 @@ class FromLayout(Case):
         self.assertEqual(self.whole(self.name + "none"), first)
 
 
+class WithReferrers(http.server.BaseHTTPRequestHandler):
+    """A registry that has the API for referrers, and no tag for them; the rest is that of the one behind it."""
+
+    def do_GET(self):
+        path, tag = self.path, self.server.tag
+        answer = None
+        if path.endswith(f"/manifests/{tag}"):
+            answer = 404, "text/plain", b""
+        elif "/referrers/" in path:
+            path = path.replace("/referrers/" + tag.replace("-", ":"), f"/manifests/{tag}")
+            self.server.asked.append(self.path)
+        if not answer:
+            c = http.client.HTTPConnection(self.server.behind)
+            c.request(self.command, path, headers={"Accept": self.headers.get("Accept", "*/*")})
+            got = c.getresponse()
+            answer = got.status, got.headers.get("Content-Type", ""), got.read()
+            c.close()
+        self.send_response(answer[0])
+        self.send_header("Content-Type", answer[1])
+        self.send_header("Content-Length", str(len(answer[2])))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(answer[2])
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
 class FromRegistry(Case):
     def setUp(self):
         super().setUp()
@@ -399,6 +432,22 @@ class FromRegistry(Case):
         self.assertEqual(self.fetched(), made["size"] + len(self.second.config))
         self.assertNotEqual(result["commit"], first["commit"])
         self.fsck()
+
+    def test_api(self):
+        made = self.make(f"{self.name}:1", f"{self.name}:2")
+        self.push(made)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), WithReferrers)
+        server.behind, server.tag, server.asked = self.registry.host, made["tag"], []
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{server.server_address[1]}"
+        with (self.root / "etc/containers/registries.conf").open("a") as f:
+            f.write(f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
+        self.good(self.driver(f"docker://{host}/a/os:1"))
+        result = self.good(self.driver(f"docker://{host}/a/os:2"))
+        self.assertEqual((result["delta"], result["fetched_bytes"]), (True, made["size"]))
+        self.assertEqual(server.asked, [f"/v2/a/os/referrers/{sha256(self.second.manifest)}"])
 
     def test_pinned(self):
         """Who asks for a digest gets what the digest is of."""
