@@ -16,10 +16,9 @@
 #include "update/file_meta.h"
 
 enum {
-    SMALL = 128,         /* not worth a frame of its own */
-    LEAST_GAIN = 10,     /* percent that another file must save */
-    NOT_WORTH = 97,      /* a piece that a quick try leaves so large, in percent, cannot be packed */
-    BASE_PER_SEARCH = 4, /* an old file of more than so many times the size is no start for a new one */
+    SMALL = 128,     /* not worth a frame of its own */
+    LEAST_GAIN = 10, /* percent that another file must save */
+    NOT_WORTH = 97,  /* a piece that a quick try leaves so large, in percent, cannot be packed */
 };
 
 typedef struct NewFile {

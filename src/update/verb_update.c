@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 
 #include "base/file.h"
+#include "update/events.h"
 #include "update/image_kargs.h"
 #include "update/ostree_ref.h"
 #include "update/program.h"
@@ -16,7 +17,7 @@
 #include "update/status_node.h"
 
 static struct {
-    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge, force,
+    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge, force, no_delta,
         passes_over; /* what did not boot is no news; asked for by name it is an error */
     unsigned jobs;
     StringList kargs;
@@ -36,6 +37,7 @@ static struct {
          NULL,                                                                                               \
          "exit with 77 when there is nothing new",                                                           \
          NULL},                                                                                              \
+        {"no-delta", 0, OPTION_FLAG, &opt.no_delta, NULL, "fetch layers, never a delta", NULL},              \
     {                                                                                                        \
         "jobs", 'j', OPTION_UINT, &opt.jobs, "N", "layers at once (3)", NULL                                 \
     }
@@ -79,6 +81,14 @@ static void fetch_done(Fetch *f)
         close(f->registry.root);
 }
 
+static void warn(void *context, const char *text)
+{
+    progress_end(context);
+    events_send_text("warning", text);
+    if (!events_wanted())
+        fprintf(stderr, "basalt-os: warning: %s\n", text);
+}
+
 /* The administrator's configuration: mirrors, credentials, certificates, proxies. */
 static int fetch_open(Fetch *f, Session *s, Error *e)
 {
@@ -115,6 +125,8 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
                                 .arena = s->arena,
                                 .bootable = true,
                                 .jobs = opt.jobs,
+                                .no_delta = opt.no_delta,
+                                .warn = warn,
                                 .progress = progress_show,
                                 .cancelled = cancel_asked,
                                 .context = &f->progress};
@@ -142,11 +154,16 @@ static const char *commit_name(Session *s, const ImportResult *r)
 
 static int tell_fetched(Session *s, const char *image, const ImportResult *r, int changed)
 {
-    char fetched[16], written[16];
+    char fetched[16], written[16], instead[16];
     bytes_text(r->fetched_bytes, fetched);
     bytes_text(r->written.bytes, written);
     if (!options.json) {
         verb_say("%s is at %s.", image, r->manifest.text);
+        if (r->delta) {
+            bytes_text(r->delta_instead, instead);
+            verb_say("A delta from %.19s was fetched, %s instead of %s: %s in %llu new objects.",
+                     r->delta_from.text, fetched, instead, written, (unsigned long long)r->written.objects);
+        }
         if (r->fetched)
             verb_say("%zu of %zu layers were new: %s fetched, %s in %llu new objects.", r->fetched, r->layers,
                      fetched, written, (unsigned long long)r->written.objects);
@@ -156,6 +173,8 @@ static int tell_fetched(Session *s, const char *image, const ImportResult *r, in
     node_set_string(s->arena, n, "commit", commit_name(s, r));
     node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)r->layers));
     node_set(s->arena, n, "layers-fetched", node_new_int(s->arena, (int64_t)r->fetched));
+    if (r->delta)
+        node_set_string(s->arena, n, "delta-from", r->delta_from.text);
     node_set(s->arena, n, "bytes-fetched", node_new_int(s->arena, (int64_t)r->fetched_bytes));
     node_set(s->arena, n, "objects-written", node_new_int(s->arena, (int64_t)r->written.objects));
     node_set(s->arena, n, "bytes-written", node_new_int(s->arena, (int64_t)r->written.bytes));
@@ -313,17 +332,21 @@ static int check(Session *s, const ImageReference *image, Error *e)
         node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)c.layers));
         node_set(s->arena, n, "layers-missing", node_new_int(s->arena, (int64_t)c.missing));
         node_set(s->arena, n, "bytes-missing", node_new_int(s->arena, (int64_t)c.missing_bytes));
+        if (c.delta_bytes)
+            node_set(s->arena, n, "bytes-delta", node_new_int(s->arena, (int64_t)c.delta_bytes));
         verb_json(n);
         return c.changed;
     }
-    char bytes[16];
+    char bytes[16], delta[16];
     bytes_text(c.missing_bytes, bytes);
+    bytes_text(c.delta_bytes, delta);
     if (!c.changed)
         verb_say("No update: %s is at %s.", name, c.manifest.digest.text);
     else
-        verb_say("%s has%s%s %s: %zu of %zu layers to fetch, %s.\nNext: basalt-os upgrade", name,
+        verb_say("%s has%s%s %s: %zu of %zu layers to fetch, %s%s%s%s.\nNext: basalt-os upgrade", name,
                  version ? " version " : "", version ? version : "", c.manifest.digest.text, c.missing,
-                 c.layers, bytes);
+                 c.layers, bytes, c.delta_bytes ? " (" : "", c.delta_bytes ? delta : "",
+                 c.delta_bytes ? " as a delta)" : "");
     return c.changed;
 }
 

@@ -216,7 +216,6 @@ static int apply(const Fixture *f, const void *data, size_t n, bool keep, Error 
 static void test_small(void **state)
 {
     const Fixture *f = *state;
-    print_message("%zu bytes, %llu files, %llu patched\n", f->delta.len, (unsigned long long)f->counts.files, (unsigned long long)f->counts.patched);
     /* what is new by itself, and little more */
     assert_true(f->counts.size == f->delta.len);
     assert_true(f->delta.len > LARGE / 3);
