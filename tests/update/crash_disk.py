@@ -1,13 +1,11 @@
 """Disks of crash tests: loop devices and mounts that go when the process goes, and a log of every write."""
-import array
 import ctypes
 import fcntl
+import mmap
 import os
-import pathlib
 import signal
 import struct
 import subprocess
-import sys
 import time
 
 MIB = 1 << 20
@@ -75,6 +73,53 @@ class Loop:
         os.close(self.fd)
 
 
+class Disk:
+    """File systems one behind the other in a file of memory: the root, and a /boot of its own when it has a size."""
+
+    def __init__(self, path, root, boot=0):
+        self.path, self.sizes = path, [root, boot] if boot else [root]
+        with open(path, "wb") as f:
+            f.truncate(sum(self.sizes))
+        with open(path, "r+b") as f:
+            self.bytes = mmap.mmap(f.fileno(), sum(self.sizes))
+        self.loops = loops_of(path, self.sizes)
+
+    def fill(self, source):
+        """While it is not mounted."""
+        memoryview(self.bytes)[:] = memoryview(source)
+
+    def forget(self):
+        for loop in self.loops:
+            loop.forget()
+
+    def close(self):
+        for loop in self.loops:
+            loop.close()
+
+
+def loops_of(path, sizes):
+    return [Loop(path, sum(sizes[:i]), sizes[i]) for i in range(len(sizes))]
+
+
+def make_ext4(loops, *more):
+    for loop in loops:
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", "-I", "256", "-J", "size=4", "-E",
+                        "lazy_itable_init=0,lazy_journal_init=0,nodiscard", *more, loop.path], check=True)
+
+
+def mount_all(loops, root):
+    mount(loops[0].path, root)
+    if len(loops) > 1:
+        os.makedirs(f"{root}/boot", exist_ok=True)
+        mount(loops[1].path, f"{root}/boot")
+
+
+def umount_all(root):
+    for top in (f"{root}/boot", root):
+        if os.path.ismount(top):
+            umount(top)
+
+
 class LoggedDisk:
     """A file through which every write and flush goes into a log: QEMU's blklogwrites under a FUSE export."""
 
@@ -102,7 +147,6 @@ class LoggedDisk:
 
     def mark(self):
         """How many entries there are; everything that was written is among them after a sync."""
-        os.sync() if False else None
         return self.read.more()
 
     def close(self):

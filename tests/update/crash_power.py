@@ -10,15 +10,14 @@ import pathlib
 import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
-from crash_disk import MIB, Log, LoggedDisk, Loop, mount, mounts_of_our_own, umount
-from crash_system import Broken, Knowledge, Program, grub_view, kernel_view, need, resolve
+from crash_disk import MIB, Disk, Log, LoggedDisk, loops_of, make_ext4, mount_all, mounts_of_our_own, umount_all
+from crash_system import Broken, Knowledge, Program, grub_view, kernel_view, need, resolve, tree_lines
 from ext4_raw import Ext4
 
-ROOT, BOOT = 56 * MIB, 24 * MIB
+ROOT, BOOT, BLOCK = 56 * MIB, 24 * MIB, 4096
 UPGRADE_EVERY, COMPARE_EVERY = 8, 40
 OURS = [("upgrade", 2), ("upgrade --stage", 3), ("finalize", 0), ("rollback", 0), ("kargs --append=one", 0),
         ("cleanup --rollback --objects", 0), ("upgrade", 4)]
@@ -33,30 +32,15 @@ class Scene:
 
     def __init__(self, program, place, apart, theirs):
         self.place, self.apart, self.theirs = place, apart, theirs
-        self.size = ROOT + (BOOT if apart else 0)
+        self.sizes = [ROOT, BOOT] if apart else [ROOT]
         self.knowledge, self.steps = Knowledge(), []
         place.mkdir()
         self.layout_place = place / "images"
         self.layout_place.mkdir()
         self.root = place / "root"
         self.root.mkdir()
-        self.logged = LoggedDisk(place, self.size)
+        self.logged = LoggedDisk(place, sum(self.sizes))
         self.program = Program(program, self.layout_place, self.root)
-
-    def loops(self, path):
-        return [Loop(path, 0, ROOT), *([Loop(path, ROOT, BOOT)] if self.apart else [])]
-
-    def mount(self, loops, root):
-        mount(loops[0].path, root)
-        if self.apart:
-            os.makedirs(f"{root}/boot", exist_ok=True)
-            mount(loops[1].path, f"{root}/boot")
-
-    def umount(self, root):
-        if self.apart and os.path.ismount(f"{root}/boot"):
-            umount(f"{root}/boot")
-        if os.path.ismount(root):
-            umount(root)
 
     def synced(self):
         for top in [self.root, *([self.root / "boot"] if self.apart else [])]:
@@ -74,7 +58,6 @@ class Scene:
         if version:
             self.program.publish(version)
         if self.theirs:
-            ref = self.program.status()["deployments"][0]["checksum"]
             subprocess.run(["ostree", "admin", "deploy", f"--sysroot={self.root}", "--os=basalt", self.theirs], check=True,
                            stdout=subprocess.DEVNULL)
         else:
@@ -86,11 +69,9 @@ class Scene:
         self.steps.append(Step(words, first, [e.what for e in before], [e.what for e in after]))
 
     def record(self):
-        loops = self.loops(self.logged.path)
-        for loop in loops:
-            subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-I", "256", "-J", "size=4", "-E",
-                            "lazy_itable_init=0,lazy_journal_init=0,nodiscard", loop.path], check=True)
-        self.mount(loops, self.root)
+        loops = loops_of(self.logged.path, self.sizes)
+        make_ext4(loops)
+        mount_all(loops, self.root)
         self.program.begin()
         if self.theirs:
             self.program.publish(2)
@@ -99,13 +80,13 @@ class Scene:
             self.program.run("rollback")
             self.program.run("cleanup", "--rollback")
         self.synced()
-        self.umount(self.root)
-        self.mount(loops, self.root)
+        umount_all(self.root)
+        mount_all(loops, self.root)
         self.start = self.synced()
         for words, version in (THEIRS if self.theirs else OURS):
             self.step(words, version)
         self.end = self.synced()
-        self.umount(self.root)
+        umount_all(self.root)
         for loop in loops:
             loop.close()
         self.logged.close()
@@ -120,8 +101,9 @@ class Scene:
 # ---- points ----
 
 def torn(rng, entries, flush, cut):
-    """Since the flush before the cut: half of the writes at random, or all but one, or only one; and one in four of
-    them ends in its middle."""
+    """Since the flush before the cut: half of the writes at random, or all but one, or only one; one time in four one
+    of them ends in its middle. What has the size of a block is there or not: ext4 itself counts on that, its
+    superblock has one checksum and no copy that a mount would look for."""
     open_ = [i for i in range(flush, cut) if entries[i][1]]
     how = rng.randrange(4)
     if how == 0:
@@ -134,7 +116,7 @@ def torn(rng, entries, flush, cut):
     extra = [[i, entries[i][1]] for i in kept]
     if extra and rng.randrange(4) == 0:
         one = rng.choice(extra)
-        one[1] = 512 * rng.randrange(one[1] // 512)
+        one[1] = BLOCK * rng.randrange(max(1, one[1] // BLOCK))
     return tuple((i, n) for i, n in extra)
 
 
@@ -169,12 +151,8 @@ class Worker:
         self.root.mkdir()
         self.log = Log(scene.place / "log")
         self.log.entries = scene.entries
-        self.prefix, self.applied = mmap.mmap(-1, scene.size), 0
-        with open(self.place / "disk", "wb") as f:
-            f.truncate(scene.size)
-        with open(self.place / "disk", "r+b") as f:
-            self.disk = mmap.mmap(f.fileno(), scene.size)
-        self.loops = scene.loops(self.place / "disk")
+        self.prefix, self.applied = mmap.mmap(-1, sum(scene.sizes)), 0
+        self.disk = Disk(self.place / "disk", *scene.sizes)
         self.program = Program(scene.program.program, scene.layout_place, self.root)
         self.compared = 0
 
@@ -183,15 +161,14 @@ class Worker:
             where, n, _ = self.log.entries[i]
             self.prefix[where:where + n] = self.log.data(i)
         self.applied = point.base
-        memoryview(self.disk)[:] = memoryview(self.prefix)
+        self.disk.fill(self.prefix)
         for i, n in point.extra:
             where = self.log.entries[i][0]
-            self.disk[where:where + n] = self.log.data(i, n)
-        for loop in self.loops:
-            loop.forget()
+            self.disk.bytes[where:where + n] = self.log.data(i, n)
+        self.disk.forget()
 
     def raw(self):
-        return Ext4(self.disk, ROOT if self.scene.apart else 0)
+        return Ext4(self.disk.bytes, ROOT if self.scene.apart else 0)
 
     def grub(self):
         entries = grub_view(self.raw())
@@ -203,7 +180,7 @@ class Worker:
         image = self.place / "disk"
         if self.scene.apart:
             image = self.place / "boot"
-            image.write_bytes(self.disk[ROOT:ROOT + BOOT])
+            image.write_bytes(self.disk.bytes[ROOT:ROOT + BOOT])
         top = "" if self.scene.apart else "/boot"
         for e in entries:
             for part in ("linux", "initrd"):
@@ -218,7 +195,7 @@ class Worker:
         seen = self.grub()
         if number % COMPARE_EVERY == 0 and shutil.which("grub-fstest"):
             self.compare(seen)
-        scene.mount(self.loops, self.root)
+        mount_all(self.disk.loops, self.root)
         entries = kernel_view(self.root)
         scene.knowledge.whole(entries)
         was = [e.what for e in entries]
@@ -240,7 +217,7 @@ class Worker:
                 raise Broken(f"GRUB starts {e.conf['title']}, and {why}")
             if e.deployment in trees:
                 continue
-            e.tree = kernel_tree(self.root, e.deployment)
+            e.tree = tree_lines(f"{self.root}/{e.deployment}", {})
             self.scene.knowledge.tree_whole(e)
         now = [e.what for e in seen]
         need(now in allowed, f"GRUB: boots {now}, neither of {allowed}")
@@ -278,16 +255,8 @@ class Worker:
             failure = None
         except Exception as e:  # whatever it is, it belongs to this point
             new, failure = False, f"{type(e).__name__}: {e}" if not isinstance(e, Broken) else str(e)
-        self.scene.umount(self.root)
+        umount_all(self.root)
         return new, failure
-
-
-def kernel_tree(root, deployment):
-    from crash_system import tree_lines
-    try:
-        return tree_lines(f"{root}/{deployment}", {})
-    except OSError as e:
-        raise Broken(f"{deployment}: {e}")
 
 
 def work(job):
