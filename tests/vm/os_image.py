@@ -36,7 +36,7 @@ LEFT_OUT = re.compile(r"""^(?:
 
 
 def require():
-    vm.require(vm.QEMU, "unshare", "mkfs.ext4", "mkfs.vfat", "mcopy", "grub-mkimage", "grub-editenv", "docker-registry")
+    vm.require(vm.QEMU, "unshare", "mkfs.ext4", "mkfs.vfat", "sfdisk", "mcopy", "grub-mkimage", "grub-editenv", "docker-registry")
     for path in (GRUB / "linux.mod", pathlib.Path(vm.FIRMWARE)):
         if not path.exists():
             raise initramfs.Unavailable(f"{path} is not there")
@@ -116,7 +116,10 @@ UNITS = "usr/lib/systemd/system"
 # What takes seconds by emulation and has nothing to do here; of ostree's own what basalt-os does.
 MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
             systemd-pstore.service systemd-hwdb-update.service ldconfig.service systemd-journal-catalog-update.service
-            systemd-networkd-wait-online.service getty.target systemd-rfkill.service
+            systemd-networkd-wait-online.service getty.target systemd-rfkill.service systemd-sysusers.service
+            sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount
+            dev-hugepages.mount dev-mqueue.mount systemd-modules-load.service systemd-logind.service
+            proc-sys-fs-binfmt_misc.automount systemd-update-utmp.service systemd-update-utmp-runlevel.service
             ostree-finalize-staged.path ostree-finalize-staged.service ostree-finalize-staged-hold.service""".split()
 
 
@@ -165,21 +168,25 @@ class OsImage:
                 self.base_digest: self.base.read_bytes()}
 
 
-# ---- the disks ----
+# ---- the disk ----
 
-def esp():
+MIB = 1 << 20
+ESP_AT, ESP_SIZE = MIB, 16 * MIB
+ROOT_AT = ESP_AT + ESP_SIZE
+
+
+def esp_make(disk):
     """A file system that the firmware reads, with GRUB in it."""
     early = vm.work / "early.cfg"
     early.write_text("search --label root --set=root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n")
     image = vm.work / "BOOTX64.EFI"
     subprocess.run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/boot/grub", "-c", str(early), "-o", str(image), *GRUB_BUILT_IN],
                    check=True)
-    disk = vm.Disk("esp", "16M")
-    subprocess.run(["mkfs.vfat", "-n", "ESP", str(disk.path)], check=True, stdout=subprocess.DEVNULL)
-    environment = dict(os.environ, MTOOLS_SKIP_CHECK="1")
-    subprocess.run(["mmd", "-i", str(disk.path), "::/EFI", "::/EFI/BOOT"], check=True, env=environment)
-    subprocess.run(["mcopy", "-i", str(disk.path), str(image), "::/EFI/BOOT/BOOTX64.EFI"], check=True, env=environment)
-    return disk
+    subprocess.run(["mkfs.vfat", "-F", "16", "-n", "ESP", f"--offset={ESP_AT // 512}", str(disk.path), str(ESP_SIZE // 1024)], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    at, environment = f"{disk.path}@@{ESP_AT}", dict(os.environ, MTOOLS_SKIP_CHECK="1")
+    subprocess.run(["mmd", "-i", at, "::/EFI", "::/EFI/BOOT"], check=True, env=environment)
+    subprocess.run(["mcopy", "-i", at, str(image), "::/EFI/BOOT/BOOTX64.EFI"], check=True, env=environment)
 
 
 def grub_install(boot):
@@ -196,9 +203,14 @@ def grub_install(boot):
     subprocess.run(["grub-editenv", str(boot / "grub/grubenv"), "create"], check=True)
 
 
-def root_disk(sysroot, size="1200M"):
-    disk = vm.Disk("root", size)
-    subprocess.run(["mkfs.ext4", "-q", "-L", "root", "-d", str(sysroot), str(disk.path)], check=True)
+def disk_make(sysroot, size=1200 * MIB):
+    """GRUB in one partition, the sysroot in the other; its links stay links."""
+    disk = vm.Disk("system", str(size))
+    table = f"label: gpt\nstart={ESP_AT // 512}, size={ESP_SIZE // 512}, type=uefi\nstart={ROOT_AT // 512}, type=linux\n"
+    subprocess.run(["sfdisk", "-q", str(disk.path)], input=table.encode(), check=True)
+    esp_make(disk)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-L", "root", "-E", f"offset={ROOT_AT}", "-d", str(sysroot), str(disk.path),
+                    f"{(size - ROOT_AT - MIB) // 1024}k"], check=True)
     return disk
 
 
