@@ -38,7 +38,7 @@ typedef struct ImportOptions {
     const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
     uint64_t layer_max;  /* what a layer may unpack to; 0: layer_unpack.h */
     bool in_process;     /* layers are unpacked by this process: for tests under sanitizers */
-    uid_t uid;           /* else in processes of this user (layer_workers.h); 0: nobody */
+    uid_t uid;           /* else in processes of this user (layer_worker.h); 0: nobody */
     gid_t gid;
     void (*warn)(void *context, const char *text); /* once: what these cannot be kept from; NULL allowed */
     void (*progress)(void *context, const ImportProgress *p); /* of any thread, one at a time; NULL allowed */
