@@ -126,10 +126,10 @@ int sandbox_enter(const Sandbox *s, unsigned *ret_lacks, Error *e)
     return 0;
 }
 
-int sandbox_limit(uint64_t memory, Error *e)
+int sandbox_limit(uint64_t memory, bool threads, Error *e)
 {
     const struct rlimit none = {0}, space = {memory, memory};
-    if (setrlimit(RLIMIT_FSIZE, &none) < 0 || setrlimit(RLIMIT_NPROC, &none) < 0 ||
+    if (setrlimit(RLIMIT_FSIZE, &none) < 0 || (!threads && setrlimit(RLIMIT_NPROC, &none) < 0) ||
         setrlimit(RLIMIT_CORE, &none) < 0 || (memory && !SANITIZED && setrlimit(RLIMIT_AS, &space) < 0))
         return error_errno(e, -errno, "limiting what the process may use");
     return 0;
@@ -155,7 +155,7 @@ static size_t lower_half(unsigned argument)
     return offsetof(struct seccomp_data, args) + 8 * argument + (big ? 4 : 0);
 }
 
-/* The number is loaded; a block that does not fit ends the process, since no call has two. */
+/* The number is loaded before the block and after it. */
 static size_t call_block(const SandboxCall *c, struct sock_filter *out)
 {
     size_t n = 1;
@@ -166,11 +166,10 @@ static size_t call_block(const SandboxCall *c, struct sock_filter *out)
         out[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, c->only[i].mask);
         out[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->only[i].value, 0, 0);
     }
-    for (size_t i = 3; i < n; i += 3) /* to the last step, one behind the answer */
+    for (size_t i = 3; i < n; i += 3) /* to the last step, behind the answer */
         out[i].jf = (uint8_t)(n - i);
-    out[n++] = answer(SECCOMP_RET_ALLOW);
-    if (n > 2)
-        out[n++] = answer(SECCOMP_RET_KILL_PROCESS);
+    out[n++] = answer(c->refuse ? SECCOMP_RET_ERRNO | (uint32_t)c->refuse : SECCOMP_RET_ALLOW);
+    out[n++] = load(offsetof(struct seccomp_data, nr));
     out[0] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->number, 0, (uint8_t)(n - 1));
     return n;
 }

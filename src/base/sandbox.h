@@ -27,16 +27,17 @@ typedef struct Sandbox {
 /* In any case no capabilities from here on, none that a program could bring, not to be traced, and ended with
  * the parent. `ret_lacks`: what could not be had is noted there (SandboxLack); NULL: it is an error. */
 int sandbox_enter(const Sandbox *s, unsigned *ret_lacks, Error *e);
-/* No files that grow, no processes, no core; `memory` (0: any) of address space, where no sanitizer needs all
- * of it. */
-int sandbox_limit(uint64_t memory, Error *e);
+/* No files that grow, no core, no processes and threads unless `threads`; `memory` (0: any) of address space,
+ * where no sanitizer needs all of it. */
+int sandbox_limit(uint64_t memory, bool threads, Error *e);
 
-typedef struct SandboxCall { /* a system call that is allowed */
+typedef struct SandboxCall { /* a system call that is allowed; several of a number are tried in turn */
     uint32_t number;
     struct {
         uint8_t argument;
         uint32_t mask, value; /* of its lower half; mask 0: whatever it is */
     } only[2];
+    int refuse; /* instead it fails with this errno */
 } SandboxCall;
 enum { SANDBOX_CALLS_MAX = 60, SANDBOX_LACKS_TEXT_MAX = 128 };
 /* Any other ends the process. 0, or -errno where there are no filters. */

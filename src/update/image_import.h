@@ -40,7 +40,7 @@ typedef struct ImportOptions {
     const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
     uint64_t layer_max;  /* what a layer may unpack to; 0: layer_unpack.h */
     bool in_process;     /* layers are unpacked by this process: for tests under sanitizers */
-    uid_t uid;           /* else in processes of this user (layer_workers.h); 0: nobody */
+    uid_t uid;           /* else in processes of this user (layer_worker.h); 0: nobody */
     gid_t gid;
     bool no_delta; /* fetch layers even where a delta (delta.h) would be less */
     /* What the processes cannot be kept from; why a delta was not used after all. Each once; NULL allowed. */

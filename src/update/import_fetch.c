@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "base/sandbox.h"
 #include "update/layer_pipe.h"
 
 enum { NOBODY = 65534 };
@@ -18,7 +17,7 @@ typedef struct Pool {
     ObjectStore *store;
     ImportPlan *plan;
     ImportResult *result;
-    LayerWorkers *workers; /* NULL: layers are unpacked here */
+    WorkerHost *workers; /* NULL: layers are unpacked here */
 
     pthread_mutex_t mutex; /* of all below */
     size_t next;
@@ -229,15 +228,14 @@ static void tell_kept(Pool *p)
 static int workers_start(Pool *p, Error *e)
 {
     const ImportOptions *o = p->options;
-    const LayerWorkersOptions who = {.uid = o->uid ? o->uid : NOBODY, .gid = o->gid ? o->gid : NOBODY};
     char lacks[SANDBOX_LACKS_TEXT_MAX];
 
     if (o->in_process || p->plan->missing == 0)
         return 0;
-    int r = layer_workers_new(&who, &p->workers, e);
-    if (r < 0 || !layer_workers_lack(p->workers) || !o->warn)
+    int r = layer_host_new(o->uid ? o->uid : NOBODY, o->gid ? o->gid : NOBODY, &p->workers, e);
+    if (r < 0 || !worker_host_lacks(p->workers) || !o->warn)
         return r;
-    sandbox_lacks_text(layer_workers_lack(p->workers), lacks);
+    sandbox_lacks_text(worker_host_lacks(p->workers), lacks);
     _cleanup_buf_ Buf text = BUF_INIT;
     buf_addf(&text, "layers are unpacked by processes that lack %s: this system does not let us have it",
              lacks);
@@ -268,7 +266,7 @@ int import_fetch(const ImportOptions *o, const ImageReference *reference, Object
     jobs = jobs > IMPORT_JOBS_MAX ? IMPORT_JOBS_MAX : jobs;
     run(&p, jobs < plan->missing ? jobs : plan->missing);
     pthread_mutex_destroy(&p.mutex);
-    layer_workers_free(p.workers);
+    worker_host_free(p.workers);
     if (p.failed < 0) {
         if (e)
             *e = p.error;

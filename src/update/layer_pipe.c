@@ -258,24 +258,23 @@ int layer_pipe_feed(LayerPipe *p, const void *data, size_t n, Error *e)
 static int apart_open(LayerPipe *p, Error *e)
 {
     const LayerUnpackOptions *o = &p->options.unpack;
-    WorkerTask inflate = {.run = worker_inflate,
-                          .in = WORKER_INPUT,
-                          .out = WORKER_ARCHIVE,
-                          .max = p->max = layer_unpack_max(o)};
-    const WorkerTask tar = {.run = worker_tar, .in = WORKER_ARCHIVE, .out = WORKER_FRAMES};
+    WorkerTask inflate, tar = worker_tar_task();
+    Compression kind;
 
-    int r = layer_compression(o->blob->media_type, &inflate.compression, e);
+    p->max = layer_unpack_max(o);
+    int r = layer_compression(o->blob->media_type, &kind, e);
     if (r >= 0 && !o->verified)
         r = digest_new(o->blob->digest.kind, &p->blob, e);
     if (r >= 0)
         r = digest_new(o->diff_id->kind, &p->archive, e);
+    if (r < 0)
+        return r;
+    inflate = p->options.inflate ? *p->options.inflate : worker_inflate_task(kind, p->max);
+    tar = p->options.tar ? *p->options.tar : tar;
+    r = worker_start(p->options.workers, &inflate, &p->inflate, e);
     if (r >= 0)
-        r = worker_start(p->options.workers, p->options.inflate ? p->options.inflate : &inflate, &p->inflate,
-                         e);
-    if (r >= 0)
-        r = worker_start(p->options.workers, p->options.tar ? p->options.tar : &tar, &p->tar, e);
-    if (r >= 0)
-        p->frames = frame_reader_new(&frame_sink, p);
+        r = worker_start(p->options.workers, &tar, &p->tar, e);
+    p->frames = frame_reader_new(&frame_sink, p);
     return r;
 }
 

@@ -3,13 +3,13 @@
  * (layer_worker.h) or in this one. What comes out is to be trusted in the same way: after finish, not before.
  */
 #include "update/layer_unpack.h"
-#include "update/layer_workers.h"
+#include "update/layer_worker.h"
 
 enum { LAYER_STALL_MS = 120000 }; /* workers that do nothing for so long are given up */
 
 typedef struct LayerPipeOptions {
     LayerUnpackOptions unpack;
-    LayerWorkers *workers;          /* NULL: here */
+    WorkerHost *workers;            /* NULL: here */
     bool (*stopped)(void *context); /* asked while it waits; true: -ECANCELED. NULL allowed */
     void *context;
     const WorkerTask *inflate, *tar; /* other code in their place, for tests; NULL: as it is */

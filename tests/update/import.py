@@ -18,6 +18,7 @@ from images import (OBJECTS, Encapsulated, Image, Layer, Registry, directory, en
                     native, run, sha256, symlink, tar, variant_xattrs)
 
 DRIVER = sys.argv.pop(1)
+OPTIONS = os.environ.get("IMPORT_OPTIONS", "").split()  # of the driver, each time
 here = pathlib.Path(tempfile.mkdtemp(prefix="basalt-import-"))
 
 
@@ -56,7 +57,7 @@ class Case(unittest.TestCase):
         return run("ostree", f"--repo={self.repo}", verb, *more).decode()
 
     def driver(self, *arguments, **more):
-        done = subprocess.run([DRIVER, *map(str, arguments)], capture_output=True, timeout=120,
+        done = subprocess.run([DRIVER, *OPTIONS, *map(str, arguments)], capture_output=True, timeout=120,
                               stdin=subprocess.DEVNULL, **more)
         done.said = done.stderr.decode(errors="replace")
         return done
@@ -192,6 +193,17 @@ class Plain(Case):
         result = self.imported(Image(Layer(archive, blob=blob, suffix="+zstd")))
         self.assertEqual(self.cat(result["commit"], "/usr/etc/passwd"), "root\n")
         self.assertEqual(plain["objects"], result["objects"])
+
+    def test_without_processes(self):
+        image = Image(layer(*BASE), layer(file("usr/.wh.large"), file("usr/new", os.urandom(3_000_000))), Layer(tar(*BASE), level=0))
+        result = self.imported(image)
+        refs, names = self.refs(), self.list(result["commit"])
+        self.repo = self.place / "other"
+        run("ostree", "init", f"--repo={self.repo}", "--mode=bare")
+        again = self.imported(image, "--in-process")
+        self.assertEqual((again["objects"], again["bytes"]), (result["objects"], result["bytes"]))
+        self.assertEqual({n: c for n, c in self.refs().items() if "/blob/" in n}, {n: c for n, c in refs.items() if "/blob/" in n})
+        self.assertEqual(self.list(again["commit"]), names)
 
     def test_same_layer_twice(self):
         empty = layer(directory("./"))

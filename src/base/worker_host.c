@@ -1,7 +1,7 @@
 /* Host and program share a socket: a task with five descriptors goes one way, a pidfd comes back. The host
  * has nothing of the program's but its memory as it was when it was forked; a worker has of the host's one
  * socket and two rings. */
-#include "update/layer_workers.h"
+#include "base/worker_host.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 
 #include "base/fd_pass.h"
-#include "base/sandbox.h"
 
 enum {
     HOST_SOCKET = 3,
@@ -22,9 +21,10 @@ enum {
     BELLS_MAX = 100 /* that are listened to at once */
 };
 
-struct LayerWorkers {
+struct WorkerHost {
+    const char *what;
     pthread_mutex_t mutex;
-    pid_t host;
+    pid_t process;
     int socket;
     unsigned lacks;
 };
@@ -54,16 +54,6 @@ static _noreturn_ void worker_run(const WorkerTask *task, unsigned lacks, int fd
 }
 
 /* ---- in the host ---- */
-
-/* What is loaded now need not be found later. One that is not there is told of when it is needed. */
-static void load_libraries(void)
-{
-    for (Compression kind = COMPRESSION_NONE; kind <= COMPRESSION_ZSTD; kind++) {
-        _cleanup_(inflater_freep)
-        Inflater *i = NULL;
-        (void)inflater_new(kind, 0, NULL, NULL, &i, NULL);
-    }
-}
 
 /* Neither a terminal nor anything of the program's; who asks the program to stop does not mean us. */
 static int let_go(int socket)
@@ -111,99 +101,102 @@ static void host_serve(unsigned lacks)
     }
 }
 
-static _noreturn_ void host_run(const LayerWorkersOptions *o, int socket)
+static _noreturn_ void host_run(const WorkerHostOptions *o, int socket)
 {
-    const Sandbox rights = {
-        .become = true, .uid = o->uid, .gid = o->gid, .empty_root = true, .no_network = true, .filter = true};
     Hello hello = {0};
     Error e = ERROR_INIT;
 
-    load_libraries();
+    if (o->load)
+        o->load();
     int r = let_go(socket);
-    r = r < 0 ? error_errno(&e, r, "letting go of descriptors") : sandbox_enter(&rights, &hello.lacks, &e);
+    r = r < 0 ? error_errno(&e, r, "letting go of descriptors") : sandbox_enter(&o->rights, &hello.lacks, &e);
     hello.verdict.code = r < 0 ? r : 0;
     snprintf(hello.verdict.text, sizeof(hello.verdict.text), "%s", e.text);
     if (send(HOST_SOCKET, &hello, sizeof(hello), MSG_NOSIGNAL) == (ssize_t)sizeof(hello) && r >= 0)
         host_serve(hello.lacks);
+    while (waitpid(-1, NULL, 0) > 0) /* all are ended by now; their time is counted */
+        ;
     _exit(0);
 }
 
 /* ---- in the program ---- */
 
-int layer_workers_new(const LayerWorkersOptions *o, LayerWorkers **ret, Error *e)
+int worker_host_new(const WorkerHostOptions *o, WorkerHost **ret, Error *e)
 {
     Hello hello;
     int ends[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-        return error_errno(e, -errno, "a process to unpack layers in");
-    _cleanup_(layer_workers_freep)
-    LayerWorkers *w = calloc(1, sizeof(*w));
-    if (!w)
+        return error_errno(e, -errno, "%s", o->what);
+    _cleanup_(worker_host_freep)
+    WorkerHost *h = calloc(1, sizeof(*h));
+    if (!h)
         abort();
-    pthread_mutex_init(&w->mutex, NULL);
-    w->socket = ends[0];
-    w->host = fork();
-    if (w->host == 0)
+    pthread_mutex_init(&h->mutex, NULL);
+    h->what = o->what;
+    h->socket = ends[0];
+    h->process = fork();
+    if (h->process == 0)
         host_run(o, ends[1]);
     const int code = errno;
     close(ends[1]);
-    if (w->host < 0)
-        return error_errno(e, -code, "a process to unpack layers in");
+    if (h->process < 0)
+        return error_errno(e, -code, "%s", o->what);
     ssize_t n;
-    while ((n = recv(w->socket, &hello, sizeof(hello), 0)) < 0 && errno == EINTR)
+    while ((n = recv(h->socket, &hello, sizeof(hello), 0)) < 0 && errno == EINTR)
         ;
     if (n != (ssize_t)sizeof(hello))
-        return error_set(e, EIO, "the process to unpack layers in ended at once");
+        return error_set(e, EIO, "%s ended at once", o->what);
     if (hello.verdict.code < 0)
-        return error_set(e, -hello.verdict.code, "the process to unpack layers in: %s", hello.verdict.text);
-    w->lacks = hello.lacks;
-    *ret = TAKE_PTR(w);
+        return error_set(e, -hello.verdict.code, "%s: %s", o->what, hello.verdict.text);
+    h->lacks = hello.lacks;
+    *ret = TAKE_PTR(h);
     return 0;
 }
 
-void layer_workers_free(LayerWorkers *w)
+void worker_host_free(WorkerHost *h)
 {
-    if (!w)
+    if (!h)
         return;
-    close(w->socket); /* the host ends, and its workers with it */
-    while (w->host > 0 && waitpid(w->host, NULL, 0) < 0 && errno == EINTR)
+    close(h->socket); /* which it waits for */
+    while (h->process > 0 && waitpid(h->process, NULL, 0) < 0 && errno == EINTR)
         ;
-    pthread_mutex_destroy(&w->mutex);
-    free(w);
+    pthread_mutex_destroy(&h->mutex);
+    free(h);
 }
 
-unsigned layer_workers_lack(const LayerWorkers *w)
+unsigned worker_host_lacks(const WorkerHost *h)
 {
-    return w->lacks;
+    return h->lacks;
 }
 
-static int ask_host(LayerWorkers *w, const WorkerTask *task, const int fds[WORKER_FDS], int *ret)
+static int ask_host(WorkerHost *h, const WorkerTask *task, const int fds[WORKER_FDS], int *ret)
 {
     int32_t code = -EIO;
 
-    pthread_mutex_lock(&w->mutex);
-    int r = fd_send(w->socket, task, sizeof(*task), fds, WORKER_FDS);
-    if (r >= 0 && fd_receive(w->socket, &code, sizeof(code), ret, 1) != (ssize_t)sizeof(code))
+    pthread_mutex_lock(&h->mutex);
+    int r = fd_send(h->socket, task, sizeof(*task), fds, WORKER_FDS);
+    if (r >= 0 && fd_receive(h->socket, &code, sizeof(code), ret, 1) != (ssize_t)sizeof(code))
         code = -EIO;
-    pthread_mutex_unlock(&w->mutex);
+    pthread_mutex_unlock(&h->mutex);
     return r < 0 ? r : code < 0 ? code : *ret < 0 ? -EMFILE : 0;
 }
 
-int worker_start(LayerWorkers *w, const WorkerTask *task, Worker *ret, Error *e)
+int worker_start(WorkerHost *h, const WorkerTask *task, Worker *ret, Error *e)
 {
     int fds[WORKER_FDS] = {-EBADF, -EBADF, -EBADF, -EBADF, -EBADF}, bells[2];
     Worker worker = WORKER_NONE;
 
+    worker.what = h->what;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, bells) < 0)
-        return error_errno(e, -errno, "a process for the layer");
+        return error_errno(e, -errno, "%s", h->what);
     worker.bell = bells[0];
     fds[0] = bells[1];
     int r = ring_new(task->in, true, worker.bell, &worker.in, fds + 1, e);
     if (r >= 0)
         r = ring_new(task->out, false, worker.bell, &worker.out, fds + 3, e);
-    if (r >= 0 && (r = ask_host(w, task, fds, &worker.process)) < 0)
-        (void)error_errno(e, r, "a process for the layer");
+    if (r >= 0 && (r = ask_host(h, task, fds, &worker.process)) < 0)
+        (void)error_errno(e, r, "%s", h->what);
     for (size_t i = 0; i < WORKER_FDS; i++)
         closep(&fds[i]);
     if (r < 0)
@@ -223,7 +216,7 @@ static void verdict_take(Worker *w, WorkerVerdict *v)
     if (v->code > 0 || v->code < -4095)
         v->code = -EBADMSG;
     if (v->code < 0 && !v->text[0])
-        snprintf(v->text, sizeof(v->text), "the layer could not be read");
+        snprintf(v->text, sizeof(v->text), "it failed");
     w->verdict = *v;
     w->told = true;
 }
@@ -243,7 +236,7 @@ int worker_listen(Worker *w, Error *e)
         else if (n != 1)
             break;
     }
-    return w->told ? 0 : error_set(e, EIO, "a process that unpacks the layer ended without a word");
+    return w->told ? 0 : error_set(e, EIO, "%s ended without a word", w->what);
 }
 
 void worker_stop(Worker *w)
@@ -259,5 +252,5 @@ void worker_stop(Worker *w)
     }
     closep(&w->process);
     closep(&w->bell);
-    *w = WORKER_NONE;
+    w->process = w->bell = -EBADF;
 }
