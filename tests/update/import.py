@@ -45,7 +45,10 @@ class Case(unittest.TestCase):
         super().run(result)
         print(f"{time.monotonic() - started:6.2f} s {self.id()}", flush=True)
 
-    def setUp(self, directory=here):
+    def setUp(self):
+        self.settle(here)
+
+    def settle(self, directory):
         self.place = pathlib.Path(tempfile.mkdtemp(dir=directory))
         self.addCleanup(shutil.rmtree, self.place)
         self.repo, self.layout = self.place / "repo", self.place / "layout"
@@ -417,7 +420,7 @@ class Hostile(Case):
         self.layer_refused(file("usr/x", "x", xattrs={"user." + "n" * 300: "v"}), said=["layer 2"])
         self.layer_refused(file("usr/x", "x", xattrs={"user.big": "v" * 70_000}), said=["layer 2"])
         some = {f"user.n{i}": "v" * 30_000 for i in range(20)}
-        self.setUp("/var/tmp")  # a tmpfs takes them all
+        self.settle("/var/tmp")  # a tmpfs takes them all
         self.layer_refused(file("usr/x", "x", xattrs=some), said=["layer 2", "list too long"])
 
     def test_digests(self):
