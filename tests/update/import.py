@@ -49,7 +49,7 @@ class Case(unittest.TestCase):
         self.settle(here)
 
     def settle(self, directory):
-        self.place = pathlib.Path(tempfile.mkdtemp(dir=directory))
+        self.place = pathlib.Path(tempfile.mkdtemp(suffix="x", dir=directory))
         self.addCleanup(shutil.rmtree, self.place)
         self.repo, self.layout = self.place / "repo", self.place / "layout"
         self.root = self.place / "root"
