@@ -76,3 +76,15 @@ void buf_addf(Buf *b, const char *format, ...)
     va_end(again);
     b->len += (size_t)n;
 }
+
+int buf_collect(void *buf, const void *data, size_t n)
+{
+    buf_add(buf, data, n);
+    return 0;
+}
+
+int buf_restart(void *buf)
+{
+    ((Buf *)buf)->len = 0;
+    return 0;
+}

@@ -21,3 +21,6 @@ void buf_add(Buf *b, const void *data, size_t n);
 void buf_add_str(Buf *b, const char *s);
 void buf_add_char(Buf *b, char c);
 void buf_addf(Buf *b, const char *format, ...) _printf_(2, 3);
+/* As a sink of those who hand out bytes by pieces, with a Buf as its context; never fails. */
+int buf_collect(void *buf, const void *data, size_t n);
+int buf_restart(void *buf); /* what was collected so far comes again */

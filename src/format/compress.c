@@ -222,17 +222,11 @@ int inflater_finish(Inflater *i, Error *e)
     return 0;
 }
 
-static int add_to_buf(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 int inflate_all(Compression kind, const void *data, size_t n, size_t max, Buf *ret, Error *e)
 {
     _cleanup_(inflater_freep)
     Inflater *i = NULL;
-    int r = inflater_new(kind, max, add_to_buf, ret, &i, e);
+    int r = inflater_new(kind, max, buf_collect, ret, &i, e);
     if (r >= 0)
         r = inflater_feed(i, data, n, e);
     return r < 0 ? r : inflater_finish(i, e);

@@ -139,19 +139,13 @@ int containers_storage_blob(ContainersStorage *c, const Descriptor *d, const Blo
     return r;
 }
 
-static int take_whole(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 int containers_storage_blob_read(ContainersStorage *c, const Descriptor *d, size_t max, Buf *ret, Error *e)
 {
     size_t before = ret->len;
     if (d->size > max)
         return error_set(e, EFBIG, "the blob %s has %llu bytes, more than %zu", d->digest.text,
                          (unsigned long long)d->size, max);
-    int r = containers_storage_blob(c, d, &(BlobSink){.take = take_whole, .context = ret}, e);
+    int r = containers_storage_blob(c, d, &(BlobSink){.take = buf_collect, .context = ret}, e);
     if (r < 0)
         ret->len = before;
     return r;

@@ -75,19 +75,13 @@ int layout_blob(Layout *l, const Descriptor *d, const BlobSink *to, Error *e)
     return r;
 }
 
-static int take_whole(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 int layout_blob_read(Layout *l, const Descriptor *d, size_t max, Buf *ret, Error *e)
 {
     size_t before = ret->len;
     if (d->size > max)
         return error_set(e, EFBIG, "the blob %s has %llu bytes, more than %zu", d->digest.text,
                          (unsigned long long)d->size, max);
-    int r = layout_blob(l, d, &(BlobSink){.take = take_whole, .context = ret}, e);
+    int r = layout_blob(l, d, &(BlobSink){.take = buf_collect, .context = ret}, e);
     if (r < 0)
         ret->len = before;
     return r;

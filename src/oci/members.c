@@ -271,12 +271,6 @@ int members_stream(Members *m, const char *name, int (*take)(void *context, cons
     return r;
 }
 
-static int take_whole(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 int members_read(Members *m, const char *name, size_t max, Buf *ret, Error *e)
 {
     uint64_t size;
@@ -285,5 +279,5 @@ int members_read(Members *m, const char *name, size_t max, Buf *ret, Error *e)
         return r;
     if (size > max)
         return error_set(e, EFBIG, "%s has %llu bytes, more than %zu", name, (unsigned long long)size, max);
-    return members_stream(m, name, take_whole, ret, e);
+    return members_stream(m, name, buf_collect, ret, e);
 }

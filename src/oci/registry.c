@@ -113,18 +113,6 @@ typedef struct Fetch {
     ContentDigest *resolved;
 } Fetch;
 
-static int take(void *context, const void *data, size_t n)
-{
-    buf_add(&((Fetch *)context)->body, data, n);
-    return 0;
-}
-
-static int restart(void *context)
-{
-    ((Fetch *)context)->body.len = 0;
-    return 0;
-}
-
 static const char *manifest_path(Registry *r, const Place *p, const Fetch *f)
 {
     if (f->path)
@@ -178,9 +166,9 @@ static int visit_manifest(Registry *r, Place *p, void *context, Error *e)
     const PlaceCall call = {.path = manifest_path(r, p, f),
                             .accept = ACCEPT_MANIFEST,
                             .max = MANIFEST_SIZE_MAX,
-                            .sink = take,
-                            .restart = restart,
-                            .context = f};
+                            .sink = buf_collect,
+                            .restart = buf_restart,
+                            .context = &f->body};
     f->body.len = 0;
     int k = place_call(&w, p, &call, &answer, e);
     return k < 0 ? k : verify(f, &answer, e);
@@ -331,19 +319,13 @@ int registry_blob(Registry *r, const Descriptor *d, const BlobSink *to, Error *e
     return k;
 }
 
-static int take_whole(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 int registry_blob_read(Registry *r, const Descriptor *d, size_t max, Buf *ret, Error *e)
 {
     size_t before = ret->len;
     if (d->size > max)
         return error_set(e, EFBIG, "the blob %s has %llu bytes, more than %zu", d->digest.text,
                          (unsigned long long)d->size, max);
-    int k = registry_blob(r, d, &(BlobSink){.take = take_whole, .context = ret}, e);
+    int k = registry_blob(r, d, &(BlobSink){.take = buf_collect, .context = ret}, e);
     if (k < 0)
         ret->len = before;
     return k;

@@ -19,18 +19,6 @@ enum {
 
 static const int denied[] = {401, 403, 0}, again[] = {429, 0};
 
-static int take(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
-static int restart(void *context)
-{
-    ((Buf *)context)->len = 0;
-    return 0;
-}
-
 static void encode(const char *text, Buf *out)
 {
     for (; *text; text++)
@@ -122,8 +110,8 @@ static int ask(const PlaceWays *w, Place *p, HttpRequest *request, Error *e)
     http_url_redact(request->url, shown, sizeof(shown));
     options.certificate = options.key = NULL; /* they are for the registry */
     request->max = TOKEN_ANSWER_MAX;
-    request->sink = take;
-    request->restart = restart;
+    request->sink = buf_collect;
+    request->restart = buf_restart;
     request->context = &answer;
     request->accept_statuses = denied;
     request->retry_statuses = again;

@@ -113,18 +113,6 @@ int signature_file_read(Arena *a, const void *data, size_t n, Signature *ret, Er
     return 0;
 }
 
-static int take(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
-static int restart(void *context)
-{
-    ((Buf *)context)->len = 0;
-    return 0;
-}
-
 static int fetch_http(const SignaturePlaces *from, HttpSession *session, const char *url, Buf *to, Error *e)
 {
     static const HttpHeader usual[] = {{"User-Agent", "basalt/" BASALT_VERSION}, {NULL, NULL}};
@@ -148,8 +136,8 @@ static int fetch_http(const SignaturePlaces *from, HttpSession *session, const c
     const HttpRequest request = {.url = url,
                                  .retry_statuses = again,
                                  .max = SIGNATURE_SIZE_MAX,
-                                 .sink = take,
-                                 .restart = restart,
+                                 .sink = buf_collect,
+                                 .restart = buf_restart,
                                  .context = to};
     return http_get(&options, &request, NULL, e);
 }

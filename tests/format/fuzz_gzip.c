@@ -10,17 +10,11 @@ enum { OUT_MAX = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int take(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 static int in_pieces(Compression kind, const uint8_t *data, size_t size, size_t piece, Buf *out)
 {
     _cleanup_(inflater_freep)
     Inflater *i = NULL;
-    int r = inflater_new(kind, OUT_MAX, take, out, &i, NULL);
+    int r = inflater_new(kind, OUT_MAX, buf_collect, out, &i, NULL);
     for (size_t at = 0; r >= 0 && at < size; at += piece)
         r = inflater_feed(i, data + at, size - at < piece ? size - at : piece, NULL);
     return r < 0 ? r : inflater_finish(i, NULL);

@@ -30,19 +30,13 @@ static void pack(Compression kind, const Buf *data, Buf *out)
     out->len += n;
 }
 
-static int take(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 static void expect_pieces(Compression kind, const Buf *packed, const Buf *data, size_t piece)
 {
     _cleanup_(inflater_freep)
     Inflater *i = NULL;
     _cleanup_buf_ Buf out = BUF_INIT;
     Error e = ERROR_INIT;
-    assert_int_equal(inflater_new(kind, data->len, take, &out, &i, &e), 0);
+    assert_int_equal(inflater_new(kind, data->len, buf_collect, &out, &i, &e), 0);
     for (size_t at = 0; at < packed->len; at += piece)
         if (inflater_feed(i, packed->data + at, packed->len - at < piece ? packed->len - at : piece, &e) < 0)
             fail_msg("%s at %zu of %zu", e.text, at, packed->len);

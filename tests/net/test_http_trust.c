@@ -96,19 +96,13 @@ static unsigned server_stop(Server *s)
     return n;
 }
 
-static int take(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 /* The client's words, "" when the body came. Nothing that is distrusted ever sees a request. */
 static const char *words(const Identity *i, HttpOptions o)
 {
     static Error e;
     Server s = server_start(i);
     _cleanup_buf_ Buf body = BUF_INIT;
-    HttpRequest q = {.url = s.url, .sink = take, .context = &body};
+    HttpRequest q = {.url = s.url, .sink = buf_collect, .context = &body};
     e = ERROR_INIT;
     o.attempts = 1;
     int r = http_get(&o, &q, NULL, &e);

@@ -215,12 +215,6 @@ static int disk_blob(const Disk *d, const Descriptor *of, const BlobSink *to, Er
     return d->layout ? layout_blob(d->layout, of, to, e) : containers_storage_blob(d->storage, of, to, e);
 }
 
-static int append(void *context, const void *data, size_t n)
-{
-    buf_add(context, data, n);
-    return 0;
-}
-
 static int show_image(const Disk *d, Error *e)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
@@ -228,7 +222,7 @@ static int show_image(const Disk *d, Error *e)
     Manifest index, m;
     ImageConfig c;
     int r = disk_image(d, &want, &index, &m, e);
-    if (r < 0 || (r = disk_blob(d, &m.config, &(BlobSink){.take = append, .context = &text}, e)) < 0 ||
+    if (r < 0 || (r = disk_blob(d, &m.config, &(BlobSink){.take = buf_collect, .context = &text}, e)) < 0 ||
         (r = image_config_read(arena, text.data, text.len, &m, &c, e)) < 0)
         return r;
     printf("%s\n%s\n", index.digest.text, m.digest.text);
