@@ -90,7 +90,7 @@ size_t digest_size(DigestKind kind)
     return kinds[kind].size;
 }
 
-int digest_hex(DigestKind kind, const void *data, size_t n, char out[2 * DIGEST_SIZE_MAX + 1], Error *e)
+int digest_bytes(DigestKind kind, const void *data, size_t n, uint8_t *out, Error *e)
 {
     uint8_t bytes[DIGEST_SIZE_MAX];
     _cleanup_(digest_freep)
@@ -99,7 +99,17 @@ int digest_hex(DigestKind kind, const void *data, size_t n, char out[2 * DIGEST_
     if (r < 0)
         return r;
     digest_update(d, data, n);
-    hex_encode(bytes, digest_finish(d, bytes), out);
+    memcpy(out, bytes, digest_finish(d, bytes));
+    return 0;
+}
+
+int digest_hex(DigestKind kind, const void *data, size_t n, char out[2 * DIGEST_SIZE_MAX + 1], Error *e)
+{
+    uint8_t bytes[DIGEST_SIZE_MAX];
+    int r = digest_bytes(kind, data, n, bytes, e);
+    if (r < 0)
+        return r;
+    hex_encode(bytes, digest_size(kind), out);
     return 0;
 }
 

@@ -139,16 +139,9 @@ int containers_storage_blob(ContainersStorage *c, const Descriptor *d, const Blo
     return r;
 }
 
-int containers_storage_blob_read(ContainersStorage *c, const Descriptor *d, size_t max, Buf *ret, Error *e)
+static int fetch_blob(void *from, const Descriptor *d, const BlobSink *to, Error *e)
 {
-    size_t before = ret->len;
-    if (d->size > max)
-        return error_set(e, EFBIG, "the blob %s has %llu bytes, more than %zu", d->digest.text,
-                         (unsigned long long)d->size, max);
-    int r = containers_storage_blob(c, d, &(BlobSink){.take = buf_collect, .context = ret}, e);
-    if (r < 0)
-        ret->len = before;
-    return r;
+    return containers_storage_blob(from, d, to, e);
 }
 
 /* ---- the image ---- */
@@ -157,7 +150,7 @@ static int read_config(ContainersStorage *c, Arena *a, const Manifest *m, ImageC
 {
     _cleanup_buf_ Buf text = BUF_INIT;
     c->config_text.len = 0;
-    int r = containers_storage_blob_read(c, &m->config, IMAGE_CONFIG_SIZE_MAX, &text, e);
+    int r = blob_read(fetch_blob, c, &m->config, IMAGE_CONFIG_SIZE_MAX, &text, e);
     if (r == -EREMOTEIO && read_text(c, "GetFullConfig", IMAGE_CONFIG_SIZE_MAX, &text, NULL) >= 0)
         r = 0;
     if (r < 0)

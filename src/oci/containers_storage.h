@@ -19,4 +19,3 @@ DEFINE_CLEANUP(ContainersStorage *, containers_storage_free);
 int containers_storage_image(ContainersStorage *c, Arena *a, const Platform *want, Manifest *ret_index,
                              Manifest *ret, Error *e);
 int containers_storage_blob(ContainersStorage *c, const Descriptor *d, const BlobSink *to, Error *e);
-int containers_storage_blob_read(ContainersStorage *c, const Descriptor *d, size_t max, Buf *ret, Error *e);

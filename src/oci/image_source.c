@@ -10,8 +10,7 @@ typedef struct SourceKind {
     void (*free)(void *opened);
     int (*resolve)(void *opened, ContentDigest *ret, Error *e);
     int (*image)(void *opened, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e);
-    int (*blob)(void *opened, const Descriptor *d, const BlobSink *to, Error *e);
-    int (*blob_read)(void *opened, const Descriptor *d, size_t max, Buf *ret, Error *e);
+    BlobFetch blob;
     /* NULL: it has nothing of that kind */
     int (*referrers)(void *opened, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e);
     int (*manifest)(void *opened, Arena *a, const Descriptor *d, Manifest *ret, Error *e);
@@ -53,11 +52,6 @@ static int registry_source_image(void *opened, Arena *a, const Platform *want, M
 static int registry_source_blob(void *opened, const Descriptor *d, const BlobSink *to, Error *e)
 {
     return registry_blob(opened, d, to, e);
-}
-
-static int registry_source_blob_read(void *opened, const Descriptor *d, size_t max, Buf *ret, Error *e)
-{
-    return registry_blob_read(opened, d, max, ret, e);
 }
 
 static int registry_source_referrers(void *opened, Arena *a, const ContentDigest *subject, Manifest *ret,
@@ -102,11 +96,6 @@ static int layout_source_image(void *opened, Arena *a, const Platform *want, Man
 static int layout_source_blob(void *opened, const Descriptor *d, const BlobSink *to, Error *e)
 {
     return layout_blob(opened, d, to, e);
-}
-
-static int layout_source_blob_read(void *opened, const Descriptor *d, size_t max, Buf *ret, Error *e)
-{
-    return layout_blob_read(opened, d, max, ret, e);
 }
 
 static int layout_source_referrers(void *opened, Arena *a, const ContentDigest *subject, Manifest *ret,
@@ -162,27 +151,33 @@ static int storage_source_blob(void *opened, const Descriptor *d, const BlobSink
     return containers_storage_blob(opened, d, to, e);
 }
 
-static int storage_source_blob_read(void *opened, const Descriptor *d, size_t max, Buf *ret, Error *e)
-{
-    return containers_storage_blob_read(opened, d, max, ret, e);
-}
-
 /* ---- the table ---- */
 
 static const SourceKind registry_source = {
-    registry_source_open, registry_source_free,      registry_source_resolve,   registry_source_image,
-    registry_source_blob, registry_source_blob_read, registry_source_referrers, registry_source_manifest};
+    .open = registry_source_open,
+    .free = registry_source_free,
+    .resolve = registry_source_resolve,
+    .image = registry_source_image,
+    .blob = registry_source_blob,
+    .referrers = registry_source_referrers,
+    .manifest = registry_source_manifest,
+};
 static const SourceKind layout_source = {
-    layout_source_open, layout_source_free,      layout_source_resolve,   layout_source_image,
-    layout_source_blob, layout_source_blob_read, layout_source_referrers, layout_source_manifest};
-static const SourceKind storage_source = {storage_source_open,
-                                          storage_source_free,
-                                          storage_source_resolve,
-                                          storage_source_image,
-                                          storage_source_blob,
-                                          storage_source_blob_read,
-                                          NULL,
-                                          NULL};
+    .open = layout_source_open,
+    .free = layout_source_free,
+    .resolve = layout_source_resolve,
+    .image = layout_source_image,
+    .blob = layout_source_blob,
+    .referrers = layout_source_referrers,
+    .manifest = layout_source_manifest,
+};
+static const SourceKind storage_source = {
+    .open = storage_source_open,
+    .free = storage_source_free,
+    .resolve = storage_source_resolve,
+    .image = storage_source_image,
+    .blob = storage_source_blob,
+};
 
 static const SourceKind *const kinds[] = {
     [TRANSPORT_REGISTRY] = &registry_source,          [TRANSPORT_OCI] = &layout_source,
@@ -236,7 +231,7 @@ int image_source_blob(ImageSource *s, const Descriptor *d, const BlobSink *to, E
 
 int image_source_blob_read(ImageSource *s, const Descriptor *d, size_t max, Buf *ret, Error *e)
 {
-    return s->kind->blob_read(s->opened, d, max, ret, e);
+    return blob_read(s->kind->blob, s->opened, d, max, ret, e);
 }
 
 int image_source_referrers(ImageSource *s, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e)

@@ -1,8 +1,7 @@
 #pragma once
 /* An image, wherever it is: a table of one row for each kind of place (registry, layout on disk, the store
- * of podman). Read only;
- * nothing is believed, as registry.h and layout.h say it. For one thread at a time; who fetches layers at
- * once opens one for each thread, which costs no request. */
+ * of podman). Read only; nothing is believed, as registry.h and layout.h say it. For one thread at a time;
+ * who fetches layers at once opens one for each thread, which costs no request. */
 #include "oci/layout.h"
 #include "oci/reference.h"
 #include "oci/registry.h"

@@ -75,16 +75,9 @@ int layout_blob(Layout *l, const Descriptor *d, const BlobSink *to, Error *e)
     return r;
 }
 
-int layout_blob_read(Layout *l, const Descriptor *d, size_t max, Buf *ret, Error *e)
+static int fetch_blob(void *from, const Descriptor *d, const BlobSink *to, Error *e)
 {
-    size_t before = ret->len;
-    if (d->size > max)
-        return error_set(e, EFBIG, "the blob %s has %llu bytes, more than %zu", d->digest.text,
-                         (unsigned long long)d->size, max);
-    int r = layout_blob(l, d, &(BlobSink){.take = buf_collect, .context = ret}, e);
-    if (r < 0)
-        ret->len = before;
-    return r;
+    return layout_blob(from, d, to, e);
 }
 
 /* ---- the layout of OCI ---- */
@@ -92,7 +85,7 @@ int layout_blob_read(Layout *l, const Descriptor *d, size_t max, Buf *ret, Error
 int layout_manifest(Layout *l, Arena *a, const Descriptor *d, Manifest *ret, Error *e)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
-    int r = layout_blob_read(l, d, MANIFEST_SIZE_MAX, &text, e);
+    int r = blob_read(fetch_blob, l, d, MANIFEST_SIZE_MAX, &text, e);
     if (r < 0)
         return r;
     const ManifestText t = {.data = text.len ? text.data : "",

@@ -319,16 +319,26 @@ int registry_blob(Registry *r, const Descriptor *d, const BlobSink *to, Error *e
     return k;
 }
 
-int registry_blob_read(Registry *r, const Descriptor *d, size_t max, Buf *ret, Error *e)
+int blob_read(BlobFetch fetch, void *from, const Descriptor *d, size_t max, Buf *ret, Error *e)
 {
     size_t before = ret->len;
     if (d->size > max)
         return error_set(e, EFBIG, "the blob %s has %llu bytes, more than %zu", d->digest.text,
                          (unsigned long long)d->size, max);
-    int k = registry_blob(r, d, &(BlobSink){.take = buf_collect, .context = ret}, e);
-    if (k < 0)
+    int r = fetch(from, d, &(BlobSink){.take = buf_collect, .context = ret}, e);
+    if (r < 0)
         ret->len = before;
-    return k;
+    return r;
+}
+
+static int fetch_blob(void *from, const Descriptor *d, const BlobSink *to, Error *e)
+{
+    return registry_blob(from, d, to, e);
+}
+
+int registry_blob_read(Registry *r, const Descriptor *d, size_t max, Buf *ret, Error *e)
+{
+    return blob_read(fetch_blob, r, d, max, ret, e);
 }
 
 bool registry_has_blob(Registry *r, const Descriptor *d)

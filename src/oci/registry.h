@@ -56,6 +56,9 @@ typedef struct BlobSink {
 int registry_blob(Registry *r, const Descriptor *d, const BlobSink *to, Error *e);
 /* Into memory, for configs and the like; -EFBIG when the descriptor says more than `max`. */
 int registry_blob_read(Registry *r, const Descriptor *d, size_t max, Buf *ret, Error *e);
+/* The same by whichever function fetches the blob. After a failure *ret is as before. */
+typedef int (*BlobFetch)(void *from, const Descriptor *d, const BlobSink *to, Error *e);
+int blob_read(BlobFetch fetch, void *from, const Descriptor *d, size_t max, Buf *ret, Error *e);
 bool registry_has_blob(Registry *r, const Descriptor *d); /* at the place that is in use */
 /* Where it came from, for messages and for records: the place in use, the first before anything was asked. */
 const ImagePlace *registry_place(const Registry *r);

@@ -121,25 +121,10 @@ static const char *below_objects(const char *path)
 
 /* ---- attributes ---- */
 
-static int sha256_of(const Buf *b, uint8_t ret[OSTREE_CHECKSUM], Error *e)
-{
-    _cleanup_(digest_freep)
-    Digest *d = NULL;
-    uint8_t out[DIGEST_SIZE_MAX];
-    int r = digest_new(DIGEST_SHA256, &d, e);
-
-    if (r < 0)
-        return r;
-    digest_update(d, b->data, b->len);
-    (void)digest_finish(d, out);
-    memcpy(ret, out, OSTREE_CHECKSUM);
-    return 0;
-}
-
 static int kept_add(LayerObjects *l, Error *e)
 {
     uint8_t is[OSTREE_CHECKSUM];
-    int r = sha256_of(&l->data, is, e);
+    int r = digest_bytes(DIGEST_SHA256, l->data.data, l->data.len, is, e);
 
     if (r < 0)
         return r;

@@ -173,28 +173,11 @@ static int counted(ObjectStore *s, int r, uint64_t bytes, const char *name, Erro
     return 1;
 }
 
-static int checksum_of(const void *head, size_t head_n, const void *data, size_t n,
-                       uint8_t ret[OSTREE_CHECKSUM], Error *e)
-{
-    _cleanup_(digest_freep)
-    Digest *d = NULL;
-    uint8_t out[DIGEST_SIZE_MAX];
-    int r = digest_new(DIGEST_SHA256, &d, e);
-
-    if (r < 0)
-        return r;
-    digest_update(d, head, head_n);
-    digest_update(d, data, n);
-    (void)digest_finish(d, out);
-    memcpy(ret, out, OSTREE_CHECKSUM);
-    return 0;
-}
-
 int object_store_put(ObjectStore *s, ObjectKind kind, const void *data, size_t n,
                      uint8_t ret[OSTREE_CHECKSUM], Error *e)
 {
     char name[OBJECT_NAME_SIZE];
-    int r = checksum_of(data, n, NULL, 0, ret, e);
+    int r = digest_bytes(DIGEST_SHA256, data, n, ret, e);
 
     if (r < 0)
         return r;
@@ -249,7 +232,7 @@ int object_store_put_symlink(ObjectStore *s, const OstreeMeta *m, const char *ta
     char name[OBJECT_NAME_SIZE];
 
     ostree_file_header(m, target, &head);
-    int r = checksum_of(head.data, head.len, NULL, 0, ret, e);
+    int r = digest_bytes(DIGEST_SHA256, head.data, head.len, ret, e);
     if (r < 0)
         return r;
     object_name(OBJECT_FILE, ret, name);

@@ -101,20 +101,14 @@ bool repo_has(int repo, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM]
 int repo_read_as(int dirfd, const char *path, const uint8_t checksum[OSTREE_CHECKSUM], size_t max, Buf *ret,
                  Error *e)
 {
-    _cleanup_(digest_freep)
-    Digest *d = NULL;
-    uint8_t found[DIGEST_SIZE_MAX];
+    uint8_t found[OSTREE_CHECKSUM];
     Buf b = BUF_INIT;
 
     int r = file_read_at(dirfd, path, max, &b, e);
     if (r >= 0)
-        r = digest_new(DIGEST_SHA256, &d, e);
-    if (r >= 0) {
-        digest_update(d, b.data, b.len);
-        (void)digest_finish(d, found);
-        if (memcmp(found, checksum, OSTREE_CHECKSUM) != 0)
-            r = error_set(e, EBADMSG, "object %s of the repository is damaged", path);
-    }
+        r = digest_bytes(DIGEST_SHA256, b.data, b.len, found, e);
+    if (r >= 0 && memcmp(found, checksum, OSTREE_CHECKSUM) != 0)
+        r = error_set(e, EBADMSG, "object %s of the repository is damaged", path);
     if (r < 0) {
         buf_done(&b);
         return r;
