@@ -66,13 +66,10 @@ static int thumbprint_of(const Node *key, DigestKind kind, Buf *ret, Error *e)
     }
     if (!text.len)
         return 0;
-    _cleanup_(digest_freep)
-    Digest *d = NULL;
-    int r = digest_new(kind, &d, e);
+    int r = digest_bytes(kind, text.data, text.len, digest, e);
     if (r < 0)
         return r;
-    digest_update(d, text.data, text.len);
-    base64url_encode(digest, digest_finish(d, digest), ret);
+    base64url_encode(digest, digest_size(kind), ret);
     return 1;
 }
 

@@ -15,14 +15,6 @@ int commit_read(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKSUM], Are
     return r < 0 ? error_errno(e, r, "a commit of the repository") : 0;
 }
 
-const char *commit_metadata(const OstreeCommit *c, const char *key)
-{
-    for (const char *const *m = c->metadata; *m; m += 2)
-        if (strcmp(m[0], key) == 0)
-            return m[1];
-    return NULL;
-}
-
 int commit_read_tree(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], Arena *a, OstreeTree *ret,
                      Error *e)
 {
@@ -33,19 +25,6 @@ int commit_read_tree(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], 
         return r;
     r = ostree_tree_decode(a, text.data, text.len, ret);
     return r < 0 ? error_errno(e, r, "a directory of the repository") : 0;
-}
-
-static bool is_name(const char *name, const char *s, size_t n)
-{
-    return strncmp(name, s, n) == 0 && !name[n];
-}
-
-const OstreeDirectoryRow *commit_directory_in(const OstreeTree *t, const char *name, size_t n)
-{
-    for (size_t i = 0; i < t->n_directories; i++)
-        if (is_name(t->directories[i].name, name, n))
-            return &t->directories[i];
-    return NULL;
 }
 
 int commit_find_file(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], const char *path,
@@ -60,14 +39,12 @@ int commit_find_file(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], 
         if (r < 0)
             return r;
         if (!path[n]) {
-            for (size_t i = 0; i < t.n_files; i++)
-                if (is_name(t.files[i].name, path, n)) {
-                    memcpy(ret, t.files[i].checksum, OSTREE_CHECKSUM);
-                    return 1;
-                }
-            return 0;
+            const OstreeFileRow *file = ostree_tree_file(&t, path);
+            if (file)
+                memcpy(ret, file->checksum, OSTREE_CHECKSUM);
+            return file != NULL;
         }
-        const OstreeDirectoryRow *row = commit_directory_in(&t, path, n);
+        const OstreeDirectoryRow *row = ostree_tree_directory(&t, arena_memdup(a, path, n));
         if (!row)
             return 0;
         tree = row->tree;

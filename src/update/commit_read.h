@@ -10,10 +10,8 @@ enum {
 
 int commit_read(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKSUM], Arena *a, OstreeCommit *ret,
                 Error *e);
-const char *commit_metadata(const OstreeCommit *c, const char *key); /* NULL: it has none of that name */
 int commit_read_tree(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], Arena *a, OstreeTree *ret,
                      Error *e);
 /* 1: the file at a path below a directory; 0: there is none. */
 int commit_find_file(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], const char *path,
                      uint8_t ret[OSTREE_CHECKSUM], Error *e);
-const OstreeDirectoryRow *commit_directory_in(const OstreeTree *t, const char *name, size_t n);

@@ -12,7 +12,7 @@
 
 static int name_of(const char *checksum, uint8_t out[OSTREE_CHECKSUM], Error *e)
 {
-    if (strlen(checksum) != 2 * OSTREE_CHECKSUM || !hex_decode(checksum, 2 * OSTREE_CHECKSUM, out))
+    if (!ostree_checksum_read(checksum, out))
         return error_set(e, EINVAL, "\"%s\" is no checksum of a commit", checksum);
     return 0;
 }

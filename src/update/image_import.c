@@ -45,9 +45,10 @@ int image_import_record(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKS
 
     if (r < 0)
         return r;
-    const char *digest = commit_metadata(&c, IMPORT_KEY_DIGEST), *index = commit_metadata(&c, KEY_INDEX);
-    const char *manifest = commit_metadata(&c, KEY_MANIFEST);
-    record.config_text = commit_metadata(&c, KEY_CONFIG);
+    const char *digest = ostree_commit_text(&c, IMPORT_KEY_DIGEST),
+               *index = ostree_commit_text(&c, KEY_INDEX);
+    const char *manifest = ostree_commit_text(&c, KEY_MANIFEST);
+    record.config_text = ostree_commit_text(&c, KEY_CONFIG);
     if (!digest || !manifest || !record.config_text)
         return error_set(e, ENOENT, "the commit is not that of an image");
     index = index ? index : digest;
@@ -85,7 +86,7 @@ static int kernel_find(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKSU
     if (r >= 0)
         r = commit_read_tree(s, c.tree, a, &t, e);
     for (size_t i = 0; r >= 0 && i < ELEMENTS(path); i++) {
-        const OstreeDirectoryRow *row = commit_directory_in(&t, path[i], strlen(path[i]));
+        const OstreeDirectoryRow *row = ostree_tree_directory(&t, path[i]);
         if (!row)
             return 0;
         r = commit_read_tree(s, row->tree, a, &t, e);

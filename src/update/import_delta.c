@@ -31,8 +31,8 @@ static int here_read(const ObjectStore *s, const uint8_t checksum[OSTREE_CHECKSU
     int r = commit_read(s, checksum, a, &ret->commit, e);
     if (r < 0)
         return r;
-    const char *digest = commit_metadata(&ret->commit, IMPORT_KEY_DIGEST);
-    const char *version = commit_metadata(&ret->commit, IMPORT_KEY_VERSION);
+    const char *digest = ostree_commit_text(&ret->commit, IMPORT_KEY_DIGEST);
+    const char *version = ostree_commit_text(&ret->commit, IMPORT_KEY_VERSION);
     ret->ours = version && strncmp(version, "basalt ", strlen("basalt ")) == 0;
     return digest && content_digest_read(digest, strlen(digest), &ret->digest, NULL) == 0;
 }

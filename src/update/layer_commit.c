@@ -118,7 +118,7 @@ static int record_read(const OstreeCommit *c, Arena *a, const Node **ret, Error 
 {
     static const JsonLimits limits = {.duplicate_keys = SEVERITY_ERROR, .depth = 4, .values = 1 << 20};
     _cleanup_report_ Report report = REPORT_INIT(a);
-    const char *text = commit_metadata(c, RECORD_KEY);
+    const char *text = ostree_commit_text(c, RECORD_KEY);
     Node *root = NULL;
 
     *ret = NULL;

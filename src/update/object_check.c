@@ -77,20 +77,14 @@ int file_checksum(int dirfd, const char *name, uint8_t ret[OSTREE_CHECKSUM], uin
 int directory_checksum(int fd, uint8_t ret[OSTREE_CHECKSUM])
 {
     _cleanup_arena_ Arena *a = arena_new();
-    _cleanup_(digest_freep)
-    Digest *d = NULL;
     _cleanup_buf_ Buf b = BUF_INIT;
     OstreeMeta m;
     int r = file_meta_read(a, fd, ".", &m, NULL);
 
-    if (r >= 0)
-        r = digest_new(DIGEST_SHA256, &d, NULL);
     if (r < 0)
         return r;
     ostree_dirmeta_encode(&m, &b);
-    digest_update(d, b.data, b.len);
-    digest_end(d, ret);
-    return 0;
+    return digest_bytes(DIGEST_SHA256, b.data, b.len, ret, NULL);
 }
 
 /* ---- many ---- */

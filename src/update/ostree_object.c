@@ -7,6 +7,11 @@
 
 #include "update/gvariant.h"
 
+bool ostree_checksum_read(const char *text, uint8_t ret[OSTREE_CHECKSUM])
+{
+    return strlen(text) == 2 * OSTREE_CHECKSUM && hex_decode(text, 2 * OSTREE_CHECKSUM, ret);
+}
+
 /* ---- containers, written ---- */
 
 static void be32_add(Buf *out, uint32_t v)
@@ -358,4 +363,12 @@ int ostree_commit_decode(Arena *a, const void *data, size_t n, OstreeCommit *ret
         return -EBADMSG;
     *ret = c;
     return 0;
+}
+
+const char *ostree_commit_text(const OstreeCommit *c, const char *key)
+{
+    for (const char *const *m = c->metadata; *m; m += 2)
+        if (strcmp(m[0], key) == 0)
+            return m[1];
+    return NULL;
 }

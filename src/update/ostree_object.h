@@ -11,6 +11,7 @@
 #include "format/digest.h"
 
 enum { OSTREE_CHECKSUM = 32, OSTREE_CHECKSUM_TEXT = 2 * OSTREE_CHECKSUM + 1 };
+bool ostree_checksum_read(const char *text, uint8_t ret[OSTREE_CHECKSUM]); /* 64 digits and nothing else */
 
 typedef struct OstreeXattr {
     const char *name;
@@ -67,3 +68,4 @@ typedef struct OstreeCommit {
 void ostree_commit_encode(const OstreeCommit *c, Buf *out);
 /* -EBADMSG as above. Metadata values that are no text are left out. */
 int ostree_commit_decode(Arena *a, const void *data, size_t n, OstreeCommit *ret);
+const char *ostree_commit_text(const OstreeCommit *c, const char *key); /* NULL: it has none of that name */

@@ -11,13 +11,9 @@ const char *commit_text(Arena *a, int repo, const char *checksum, const char *ke
 {
     uint8_t name[OSTREE_CHECKSUM];
     OstreeCommit c;
-    if (strlen(checksum) != 2 * OSTREE_CHECKSUM || !hex_decode(checksum, 2 * OSTREE_CHECKSUM, name) ||
-        repo_read_commit(repo, a, name, &c, NULL) < 0 || !c.metadata)
-        return NULL;
-    for (size_t i = 0; c.metadata[i]; i += 2)
-        if (strcmp(c.metadata[i], key) == 0)
-            return c.metadata[i + 1];
-    return NULL;
+    return ostree_checksum_read(checksum, name) && repo_read_commit(repo, a, name, &c, NULL) >= 0
+               ? ostree_commit_text(&c, key)
+               : NULL;
 }
 
 Node *deployment_node(Arena *a, const Session *s, const Deployment *d)

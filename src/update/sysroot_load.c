@@ -132,9 +132,9 @@ int deployment_commit_read(const Sysroot *s, Deployment *d)
     if (r < 0)
         return r;
     d->timestamp = c.timestamp;
-    for (const char *const *m = c.metadata; *m; m += 2)
-        if (strcmp(m[0], "version") == 0)
-            d->version = arena_strdup(s->arena, m[1]);
+    const char *version = ostree_commit_text(&c, "version");
+    if (version)
+        d->version = arena_strdup(s->arena, version);
     return 0;
 }
 

@@ -38,11 +38,6 @@ static int sides(Session *s, int argc, char **argv, const Deployment **from, con
     return r;
 }
 
-static bool checksum_of(const Deployment *d, uint8_t out[OSTREE_CHECKSUM])
-{
-    return strlen(d->checksum) == 2 * OSTREE_CHECKSUM && hex_decode(d->checksum, 2 * OSTREE_CHECKSUM, out);
-}
-
 static void row(Node *list, Arena *a, const char *change, const char *path)
 {
     Node *n = node_append(list, node_new(a, NODE_OBJECT));
@@ -144,7 +139,7 @@ int verb_diff(int argc, char **argv)
         return verb_failed(argv[0], &e);
     if (opt.etc)
         return EXIT_DONE;
-    if (!checksum_of(from, a) || !checksum_of(to, b))
+    if (!ostree_checksum_read(from->checksum, a) || !ostree_checksum_read(to->checksum, b))
         return EXIT_FAILED;
     Node *out = node_new(s.arena, NODE_OBJECT);
     node_set_string(s.arena, out, "from", arena_printf(s.arena, "%s.%u", from->checksum, from->serial));

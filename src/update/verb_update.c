@@ -205,11 +205,10 @@ static int next_kargs(Session *s, const char *commit, const Deployment *merge, c
     struct utsname machine;
     ImageKargs old = {0}, new;
     const char *text = merge && !opt.no_merge ? merge->options : "";
-    if (uname(&machine) < 0 || !hex_decode(commit, 2 * OSTREE_CHECKSUM, to))
+    if (uname(&machine) < 0 || !ostree_checksum_read(commit, to))
         return error_set(e, EINVAL, "the kernel arguments of %s", commit);
     int r = image_kargs_read(s->repo, s->arena, to, machine.machine, &new, e);
-    if (r >= 0 && *text && strlen(merge->checksum) == 2 * OSTREE_CHECKSUM &&
-        hex_decode(merge->checksum, 2 * OSTREE_CHECKSUM, from))
+    if (r >= 0 && *text && ostree_checksum_read(merge->checksum, from))
         (void)image_kargs_read(s->repo, s->arena, from, machine.machine, &old, NULL);
     if (r < 0)
         return r;
@@ -417,9 +416,7 @@ static int deploy_commit(Session *s, const char *verb, const char *text)
     uint8_t commit[OSTREE_CHECKSUM];
     char checksum[OSTREE_CHECKSUM_TEXT];
     const Deployment *newest = session_newest(s);
-    int r = strlen(text) == 2 * OSTREE_CHECKSUM && hex_decode(text, 2 * OSTREE_CHECKSUM, commit)
-                ? 1
-                : ostree_ref_read(s->repo, text, commit, &e);
+    int r = ostree_checksum_read(text, commit) ? 1 : ostree_ref_read(s->repo, text, commit, &e);
     if (r < 0)
         return verb_failed(verb, &e);
     const bool by_ref = r == 0;

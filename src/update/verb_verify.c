@@ -86,8 +86,7 @@ static int verify_deployment(Session *s, const Deployment *d, const CheckRun *ru
     uint8_t commit[1][OSTREE_CHECKSUM];
     VerifyResult objects;
     DeploymentResult files = {0};
-    if (strlen(d->checksum) != 2 * OSTREE_CHECKSUM ||
-        !hex_decode(d->checksum, 2 * OSTREE_CHECKSUM, commit[0]))
+    if (!ostree_checksum_read(d->checksum, commit[0]))
         return error_set(e, EINVAL, "%s is no checksum", d->checksum);
     int bad = repo_verify(s->repo, s->arena, &(VerifyOptions){.commits = commit, .n_commits = 1, .run = *run},
                           &objects, e);
