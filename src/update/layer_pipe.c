@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "update/layer_digests.h"
 #include "update/layer_frame.h"
 
 enum { WAIT_MS = 200 };
@@ -20,8 +21,8 @@ struct LayerPipe {
     const TarSink *sink;
     void *context;
     Worker inflate, tar;
-    Digest *blob, *archive; /* blob NULL: verified by others */
-    uint64_t size, unpacked, max, entries;
+    LayerDigests digests;
+    uint64_t unpacked, max, entries;
     FrameReader *frames;
     bool inflate_ended, tar_ended; /* has been told that there is no more */
     int64_t waits_since;           /* 0: something was moved */
@@ -104,7 +105,7 @@ static int archive_move(LayerPipe *p, Error *e)
     if (n > p->max - p->unpacked)
         return error_set(e, EFBIG, "the layer unpacks to more than is taken");
     memcpy(to, from, n);
-    digest_update(p->archive, to, n);
+    layer_digests_archive(&p->digests, to, n);
     p->unpacked += n;
     ring_move(&p->tar.in, n);
     ring_move(&p->inflate.out, n);
@@ -203,28 +204,11 @@ static int drain(LayerPipe *p, Worker *until, Error *e)
     }
 }
 
-static int check(Digest *running, const ContentDigest *expected, const char *what, Error *e)
-{
-    ContentDigest is;
-
-    content_digest_finish(running, expected->kind, &is);
-    if (!content_digest_equal(&is, expected))
-        return error_set(e, EBADMSG, "the %s should be %s and is %s", what, expected->text, is.text);
-    return 0;
-}
-
 int layer_pipe_finish(LayerPipe *p, Error *e)
 {
-    const Descriptor *d = p->options.unpack.blob;
-    int r = 0;
-
     if (p->unpack)
         return layer_unpack_finish(p->unpack, e);
-    if (p->size != d->size)
-        return error_set(e, EBADMSG, "the layer %s has %llu bytes and should have %llu", d->digest.text,
-                         (unsigned long long)p->size, (unsigned long long)d->size);
-    if (p->blob)
-        r = check(p->blob, &d->digest, "layer's digest", e);
+    int r = layer_digests_blob_end(&p->digests, e);
     if (r >= 0) {
         p->inflate_ended = true;
         ring_end(&p->inflate.in);
@@ -237,22 +221,15 @@ int layer_pipe_finish(LayerPipe *p, Error *e)
     }
     if (r >= 0)
         r = frame_reader_finish(p->frames, e);
-    return r < 0 ? r : check(p->archive, p->options.unpack.diff_id, "layer's diff_id", e);
+    return r < 0 ? r : layer_digests_archive_end(&p->digests, e);
 }
 
 int layer_pipe_feed(LayerPipe *p, const void *data, size_t n, Error *e)
 {
-    const Descriptor *d = p->options.unpack.blob;
-
     if (p->unpack)
         return layer_unpack_feed(p->unpack, data, n, e);
-    p->size += n;
-    if (p->size > d->size)
-        return error_set(e, EBADMSG, "the layer %s has more than its %llu bytes", d->digest.text,
-                         (unsigned long long)d->size);
-    if (p->blob)
-        digest_update(p->blob, data, n);
-    return apart_feed(p, data, n, e);
+    int r = layer_digests_blob(&p->digests, data, n, e);
+    return r < 0 ? r : apart_feed(p, data, n, e);
 }
 
 static int apart_open(LayerPipe *p, Error *e)
@@ -263,10 +240,8 @@ static int apart_open(LayerPipe *p, Error *e)
 
     p->max = layer_unpack_max(o);
     int r = layer_compression(o->blob->media_type, &kind, e);
-    if (r >= 0 && !o->verified)
-        r = digest_new(o->blob->digest.kind, &p->blob, e);
     if (r >= 0)
-        r = digest_new(o->diff_id->kind, &p->archive, e);
+        r = layer_digests_begin(&p->digests, o, e);
     if (r < 0)
         return r;
     inflate = p->options.inflate ? *p->options.inflate : worker_inflate_task(kind, p->max);
@@ -303,8 +278,7 @@ void layer_pipe_free(LayerPipe *p)
     layer_unpack_free(p->unpack);
     worker_stop(&p->inflate);
     worker_stop(&p->tar);
-    digest_free(p->blob);
-    digest_free(p->archive);
+    layer_digests_done(&p->digests);
     frame_reader_free(p->frames);
     free(p);
 }

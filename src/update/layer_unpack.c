@@ -3,10 +3,11 @@
  * knows only its code. What follows the end of the archive still counts for the diff_id. */
 #include "update/layer_unpack.h"
 
+#include "update/layer_digests.h"
+
 struct LayerUnpack {
     LayerUnpackOptions options;
-    Digest *blob, *archive; /* blob NULL: verified by others */
-    uint64_t size;
+    LayerDigests digests;
     Inflater *inflater;
     TarReader *reader;
     Error *error; /* of the call that is under way */
@@ -18,7 +19,7 @@ static int take_archive(void *context, const void *data, size_t n)
     LayerUnpack *u = context;
     Error why = ERROR_INIT;
 
-    digest_update(u->archive, data, n);
+    layer_digests_archive(&u->digests, data, n);
     int r = tar_reader_feed(u->reader, data, n, &why);
     if (r < 0) {
         u->said = true;
@@ -49,10 +50,8 @@ int layer_unpack_new(const LayerUnpackOptions *o, const TarSink *sink, void *con
         abort();
     u->options = *o;
     int r = layer_compression(o->blob->media_type, &kind, e);
-    if (r >= 0 && !o->verified)
-        r = digest_new(o->blob->digest.kind, &u->blob, e);
     if (r >= 0)
-        r = digest_new(o->diff_id->kind, &u->archive, e);
+        r = layer_digests_begin(&u->digests, &u->options, e);
     if (r >= 0)
         r = inflater_new(kind, layer_unpack_max(o), take_archive, u, &u->inflater, e);
     if (r < 0)
@@ -68,8 +67,7 @@ void layer_unpack_free(LayerUnpack *u)
         return;
     tar_reader_free(u->reader);
     inflater_free(u->inflater);
-    digest_free(u->archive);
-    digest_free(u->blob);
+    layer_digests_done(&u->digests);
     free(u);
 }
 
@@ -85,44 +83,24 @@ static int told(LayerUnpack *u, int r, const Error *inflater, Error *e)
 int layer_unpack_feed(LayerUnpack *u, const void *data, size_t n, Error *e)
 {
     Error why = ERROR_INIT;
+    int r = layer_digests_blob(&u->digests, data, n, e);
 
-    u->size += n;
-    if (u->size > u->options.blob->size)
-        return error_set(e, EBADMSG, "the layer %s has more than its %llu bytes",
-                         u->options.blob->digest.text, (unsigned long long)u->options.blob->size);
-    if (u->blob)
-        digest_update(u->blob, data, n);
+    if (r < 0)
+        return r;
     u->error = e;
     return told(u, inflater_feed(u->inflater, data, n, &why), &why, e);
 }
 
-static int check(Digest *running, const ContentDigest *expected, const char *what, Error *e)
-{
-    ContentDigest is;
-
-    content_digest_finish(running, expected->kind, &is);
-    if (!content_digest_equal(&is, expected))
-        return error_set(e, EBADMSG, "the %s should be %s and is %s", what, expected->text, is.text);
-    return 0;
-}
-
-/* The outer digest first: of a blob that broke off, what is inside is broken too. */
 int layer_unpack_finish(LayerUnpack *u, Error *e)
 {
-    const Descriptor *d = u->options.blob;
     Error why = ERROR_INIT;
-    int r = 0;
+    int r = layer_digests_blob_end(&u->digests, e);
 
-    if (u->size != d->size)
-        return error_set(e, EBADMSG, "the layer %s has %llu bytes and should have %llu", d->digest.text,
-                         (unsigned long long)u->size, (unsigned long long)d->size);
-    if (u->blob)
-        r = check(u->blob, &d->digest, "layer's digest", e);
     if (r < 0)
         return r;
     u->error = e;
     r = told(u, inflater_finish(u->inflater, &why), &why, e);
     if (r >= 0)
         r = tar_reader_finish(u->reader, e);
-    return r < 0 ? r : check(u->archive, u->options.diff_id, "layer's diff_id", e);
+    return r < 0 ? r : layer_digests_archive_end(&u->digests, e);
 }
