@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "format/data_url.h"
 #include "format/json.h"
+#include "format/source.h"
 #include "oci/policy_scope.h"
 
 enum { DEPTH_MAX = 32, VALUES_MAX = 1 << 17 };
@@ -365,19 +366,9 @@ int policy_read(Arena *a, const Source *source, Policy *ret, Report *report)
 
 static int load_file(Arena *a, int root, const char *path, Policy *ret, Report *report)
 {
-    _cleanup_buf_ Buf text = BUF_INIT;
-    Source *source = ARENA_NEW(a, Source);
-    int r = root_read(root, path, POLICY_FILE_MAX, &text);
-    if (r == -ENOENT)
-        return r;
-    *source = (Source){.name = arena_printf(a, "/%s", path + (*path == '/'))};
-    if (r < 0) {
-        report_add_at(report, SEVERITY_ERROR, source, 0, 0, "it cannot be read: %s", strerror(-r));
-        return r;
-    }
-    source->text = arena_memdup(a, text.len ? text.data : "", text.len);
-    source->len = text.len;
-    return policy_read(a, source, ret, report);
+    const Source *source;
+    int r = source_load(a, root, path, POLICY_FILE_MAX, &source, report);
+    return r < 0 ? r : policy_read(a, source, ret, report);
 }
 
 int policy_load(Arena *a, int root, const char *path, Policy *ret, Report *report)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "format/source.h"
 #include "format/toml.h"
 
 /* Of the user that an engine runs as, then the system's: the first that is there. Its directory is read after
@@ -260,19 +261,9 @@ int registries_read(Arena *a, const Source *source, Registries *to, Report *repo
 
 static int load_file(Arena *a, int root, const char *path, Registries *to, Report *report)
 {
-    _cleanup_buf_ Buf text = BUF_INIT;
-    Source *source = ARENA_NEW(a, Source);
-    int r = root_read(root, path, REGISTRIES_FILE_MAX, &text);
-    if (r == -ENOENT)
-        return r;
-    *source = (Source){.name = arena_printf(a, "/%s", path)};
-    if (r < 0) {
-        report_add_at(report, SEVERITY_ERROR, source, 0, 0, "it cannot be read: %s", strerror(-r));
-        return -EINVAL;
-    }
-    source->text = arena_memdup(a, text.len ? text.data : "", text.len);
-    source->len = text.len;
-    return registries_read(a, source, to, report);
+    const Source *source;
+    int r = source_load(a, root, path, REGISTRIES_FILE_MAX, &source, report);
+    return r == 0 ? registries_read(a, source, to, report) : r == -ENOENT ? r : -EINVAL;
 }
 
 static int is_drop_in(const struct dirent *entry)

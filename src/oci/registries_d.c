@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "format/source.h"
 #include "format/yaml.h"
 #include "oci/policy_scope.h"
 
@@ -144,19 +145,11 @@ int registries_d_read(Arena *a, const Source *source, RegistriesD *to, Report *r
 
 static int load_file(Arena *a, int root, const char *path, RegistriesD *to, Report *report)
 {
-    _cleanup_buf_ Buf text = BUF_INIT;
-    Source *source = ARENA_NEW(a, Source);
-    int r = root_read(root, path, REGISTRIES_D_FILE_MAX, &text);
-    if (r == -ENOENT)
-        return 0;
-    *source = (Source){.name = arena_printf(a, "/%s", path)};
-    if (r < 0) {
-        report_add_at(report, SEVERITY_ERROR, source, 0, 0, "it cannot be read: %s", strerror(-r));
-        return r;
-    }
-    source->text = arena_memdup(a, text.len ? text.data : "", text.len);
-    source->len = text.len;
-    return text.len ? registries_d_read(a, source, to, report) : 0;
+    const Source *source;
+    int r = source_load(a, root, path, REGISTRIES_D_FILE_MAX, &source, report);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    return source->len ? registries_d_read(a, source, to, report) : 0;
 }
 
 static int is_yaml(const struct dirent *entry)

@@ -18,6 +18,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 
+import cases
 from images import OCI_INDEX, OCI_MANIFEST, Image, Layer, Registry, directory, file, layer, layout_write, run, sha256, symlink
 
 DRIVER, BASALT, BASALT_OS = sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1)
@@ -47,14 +48,7 @@ def image(version, *more):
     return Image(layer(*entries(version), *more))
 
 
-class Case(unittest.TestCase):
-    maxDiff = None
-
-    def run(self, result=None):
-        started = time.monotonic()
-        super().run(result)
-        print(f"{time.monotonic() - started:6.2f} s {self.id()}", flush=True)
-
+class Case(cases.Case):
     def setUp(self):
         self.place = pathlib.Path(tempfile.mkdtemp(dir=here))
         self.addCleanup(shutil.rmtree, self.place)

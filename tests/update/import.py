@@ -14,6 +14,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 
+import cases
 from images import (OBJECTS, Encapsulated, Image, Layer, Registry, directory, entry, file, hardlink, layer, layout_write,
                     native, run, sha256, symlink, tar, variant_xattrs)
 
@@ -37,14 +38,7 @@ def snapshot(path):
     return found
 
 
-class Case(unittest.TestCase):
-    maxDiff = None
-
-    def run(self, result=None):
-        started = time.monotonic()
-        super().run(result)
-        print(f"{time.monotonic() - started:6.2f} s {self.id()}", flush=True)
-
+class Case(cases.Case):
     def setUp(self):
         self.settle(here)
 

@@ -17,6 +17,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 
+import cases
 from images import Image, Layer, Registry, directory, file, layer, layout_write, run, sha256, symlink
 
 PROGRAM, CLIENT = sys.argv.pop(1), sys.argv.pop(1)
@@ -35,14 +36,7 @@ def image(version, *more, labels=LABELS, kernel="kernel 1"):
                  labels={**labels, "org.opencontainers.image.version": version})
 
 
-class Case(unittest.TestCase):
-    maxDiff = None
-
-    def run(self, result=None):
-        started = time.monotonic()
-        super().run(result)
-        print(f"{time.monotonic() - started:6.2f} s {self.id()}", flush=True)
-
+class Case(cases.Case):
     def setUp(self):
         self.place = pathlib.Path(tempfile.mkdtemp(dir=here))
         self.root, self.layout = self.place / "root", self.place / "layout"
