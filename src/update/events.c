@@ -3,7 +3,6 @@
 #include "update/events.h"
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include "base/file.h"
 
@@ -28,20 +27,6 @@ bool events_gone(void)
     return gone;
 }
 
-static bool write_all(const char *data, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = send(to, data, n, MSG_NOSIGNAL);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return false;
-        data += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
 void events_send(const Node *event)
 {
     _cleanup_buf_ Buf line = BUF_INIT;
@@ -49,7 +34,7 @@ void events_send(const Node *event)
         return;
     json_write(event, JSON_COMPACT, &line);
     buf_add_char(&line, '\n');
-    if (!write_all(line.data, line.len))
+    if (file_write_fd(to, line.data, line.len) < 0)
         gone = true;
 }
 

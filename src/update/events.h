@@ -7,7 +7,7 @@
  *   {"exit": 0}                                                      the last one: the exit code */
 #include "format/node.h"
 
-void events_to(int fd);   /* from now on; borrowed */
+void events_to(int fd);   /* from now on; borrowed. Who calls it ignores SIGPIPE */
 bool events_wanted(void); /* is there somebody to tell */
 bool events_gone(void);   /* who asked has hung up */
 void events_send(const Node *event);
