@@ -4,6 +4,7 @@ comes back by itself from a version that does not boot."""
 import json
 import os
 import subprocess
+import time
 
 import initramfs
 import os_image
@@ -49,18 +50,20 @@ class System:
     """The machine, from boot to boot."""
 
     def __init__(self, machine):
-        self.m, self.seen = machine, 0
+        self.m, self.seen, self.start = machine, 0, time.monotonic()
 
-    def up(self, version):
+    def up(self, version, look=True):
         """Waits for a boot to end, in this version."""
         found = self.m.wait_for(r"up: (\S+)", since=self.seen, never="emergency|Kernel panic")
         self.seen += found.end()
         assert found[1] == version, f"{found[1]} is up, not {version}"
-        self.status = json.loads(self.m.run("basalt-os status --json"))
-        return self.status
+        print(f"{time.monotonic() - self.start:6.1f} s  {version} is up", flush=True)
+        if look:
+            self.status = json.loads(self.m.run("basalt-os status --json"))
 
     def reboot(self):
-        self.m.run("systemctl reboot --no-block")
+        """Asked for a little later: the agent has to answer before it is ended."""
+        self.m.run("(sleep 1; exec systemctl reboot) > /dev/null 2>&1 &")
 
     def versions(self):
         return [(d["version"], d["booted"]) for d in self.status["deployments"]]
@@ -120,10 +123,8 @@ def fall_back(s, push):
     m.run("basalt-os upgrade")
     failed = json.loads(m.run("basalt-os status --json"))["deployments"][0]
     s.reboot()
-    for left in (1, 0):
-        found = m.wait_for(r"up: (\S+)", since=s.seen, never="emergency|Kernel panic")
-        s.seen += found.end()
-        assert found[1] == "3", (left, found[1])
+    s.up("3", look=False)
+    s.up("3", look=False)
     s.up("1")
     m.run("until systemctl is-active -q basalt-os-boot-complete; do sleep 0.2; done")
     status = json.loads(m.run("basalt-os status --json"))
