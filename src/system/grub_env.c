@@ -45,22 +45,23 @@ static const char *lines_end(const char *block, size_t n)
     return end > block && end[-1] == '\n' ? end : NULL;
 }
 
-/* The line of a name; *ret_end is behind it. */
+/* The line of a name; *ret_end is behind it. Of several the last one, which GRUB's load_env leaves standing.
+ */
 static const char *line_find(const char *block, size_t n, const char *name, const char **ret_end)
 {
     const size_t length = strlen(name);
-    const char *end = is_block(block, n) ? lines_end(block, n) : NULL;
+    const char *end = is_block(block, n) ? lines_end(block, n) : NULL, *found = NULL;
 
     for (const char *p = block + sizeof(SIGNATURE) - 1, *next; end && p < end; p = next) {
         next = line_end(p, end);
         if (!next)
-            return NULL;
+            break;
         if ((size_t)(next - p) > length + 1 && memcmp(p, name, length) == 0 && p[length] == '=') {
             *ret_end = next;
-            return p;
+            found = p;
         }
     }
-    return NULL;
+    return found;
 }
 
 const char *grub_env_get(Arena *a, const char *block, size_t n, const char *name)

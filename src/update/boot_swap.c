@@ -6,16 +6,18 @@
  *   what an earlier run left under the other number goes, after a sync: the boot loader may still read it
  *   kernels, entries (and a trial of the first, boot_counting.h), links; a link loader.tmp
  *   sync of ostree/, then sync and freeze of boot/
- *   rename of loader.tmp to loader          <- from here on the next boot is another one
+ *   loader.tmp and loader change places     <- from here on the next boot is another one
  *   sync and freeze of boot/
  *
  * A boot loader that sees the old loader after the rename finds its links still there; one that sees the new
- * finds all that it names. Only the links: the same with a rename of ostree/boot.<n>, which the kernel alone
- * reads. */
+ * finds all that it names. The old link stays, as loader.tmp: a rename over it would free its inode, and on
+ * the disk that can come before the directory's block that no longer names it. Only the links: the same with
+ * a rename of ostree/boot.<n>, which the kernel alone reads. */
 #include "update/boot_swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -345,6 +347,16 @@ static int loader_link_write(Plan *p, Error *e)
 
 /* ---- in force ---- */
 
+/* This is what changes the next boot. Not every file system can exchange; the very first has nothing to. */
+static int loader_swap(int boot)
+{
+    if (renameat2(boot, "loader.tmp", boot, "loader", RENAME_EXCHANGE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOENT)
+        return -errno;
+    return renameat(boot, "loader.tmp", boot, "loader") < 0 ? -errno : 0;
+}
+
 static int links_only(Plan *p, Error *e)
 {
     int r = links_write(p, e);
@@ -374,9 +386,8 @@ static int entries_and_links(Plan *p, Error *e)
         r = boot_sync(p->s, e);
     if (r >= 0)
         r = sysroot_step(p->s, "the swap", e);
-    /* This is what changes the next boot. */
-    if (r >= 0 && renameat(p->s->boot, "loader.tmp", p->s->boot, "loader") < 0)
-        r = error_errno(e, -errno, "boot/loader");
+    if (r >= 0 && (r = loader_swap(p->s->boot)) < 0)
+        error_errno(e, r, "boot/loader");
     return r < 0 ? r : boot_sync(p->s, e);
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "update/etc_merge.h"
 #include "update/image_prune.h"
@@ -49,6 +50,53 @@ static int merge_etc(void *context _unused_, int from, int to, Report *r, Error 
     return etc_merge_apply(&plan, etc, to_etc, NULL, NULL, e);
 }
 
+enum { BLOCK = 4096 };
+
+/* Directories take a block and an inode each; of usr/etc, which is copied, files do too. */
+static int measure_tree(int repo, const uint8_t tree[OSTREE_CHECKSUM], unsigned depth, bool copied,
+                        uint64_t *blocks, uint64_t *inodes, Error *e)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    OstreeTree t;
+    if (depth > REPO_DEPTH_MAX)
+        return error_set(e, ELOOP, "the tree is too deep");
+    int r = repo_read_tree(repo, a, tree, &t, e);
+    for (size_t i = 0; r >= 0 && copied && i < t.n_files; i++) {
+        char name[OBJECT_NAME_SIZE], place[OBJECT_PLACE_SIZE];
+        struct stat st;
+        object_name(OBJECT_FILE, t.files[i].checksum, name);
+        object_place(name, place);
+        if (fstatat(repo, place, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            *blocks += ((uint64_t)st.st_size + BLOCK - 1) / BLOCK;
+        ++*inodes;
+    }
+    for (size_t i = 0; r >= 0 && i < t.n_directories; i++) {
+        ++*blocks, ++*inodes;
+        r = measure_tree(repo, t.directories[i].tree, depth + 1, copied, blocks, inodes, e);
+    }
+    return r;
+}
+
+static int measure(void *context, const char *checksum, uint64_t *ret_bytes, uint64_t *ret_files, Error *e)
+{
+    const int repo = *(int *)context;
+    uint8_t commit[OSTREE_CHECKSUM];
+    RepoEntry root, etc;
+    uint64_t blocks = 1, inodes = 1;
+    int r = name_of(checksum, commit, e);
+    if (r >= 0)
+        r = repo_find(repo, commit, "", &root, e);
+    if (r >= 0)
+        r = measure_tree(repo, root.checksum, 0, false, &blocks, &inodes, e);
+    if (r < 0)
+        return r;
+    if (repo_find(repo, commit, "usr/etc", &etc, NULL) >= 0 && etc.directory)
+        r = measure_tree(repo, etc.checksum, 0, true, &blocks, &inodes, e);
+    *ret_bytes = blocks * BLOCK;
+    *ret_files = inodes;
+    return r;
+}
+
 static int prune(void *context, Error *e)
 {
     PruneCounts counts;
@@ -57,5 +105,6 @@ static int prune(void *context, Error *e)
 
 DeploymentTree commit_tree_of(int *repo)
 {
-    return (DeploymentTree){.context = repo, .checkout = checkout, .merge_etc = merge_etc, .prune = prune};
+    return (DeploymentTree){
+        .context = repo, .checkout = checkout, .merge_etc = merge_etc, .prune = prune, .measure = measure};
 }

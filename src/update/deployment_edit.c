@@ -33,6 +33,7 @@ static int apply(Sysroot *s, const DeploymentTree *t, const DeploymentList *want
                  Error *e)
 {
     bool had_staged = s->list.n > 0 && s->list.items[0]->staged;
+    const bool fewer = wanted->n < s->list.n; /* an order or arguments that change leave no object behind */
     int r = had_staged && drop_staged ? staged_record_remove(s, e) : 0;
 
     if (r >= 0)
@@ -43,7 +44,7 @@ static int apply(Sysroot *s, const DeploymentTree *t, const DeploymentList *want
         r = sysroot_load(s, e);
     if (r >= 0 && changed)
         r = sysroot_cleanup(s, swapped, NULL, e);
-    if (r >= 0 && changed && t && t->prune)
+    if (r >= 0 && changed && fewer && t && t->prune)
         r = t->prune(t->context, e);
     return r < 0 ? r : changed;
 }

@@ -72,6 +72,7 @@ static const Verb verbs[] = {
      .run = verb_verify,
      .max_args = 1},
     {.name = "cleanup", .help = "remove what is not needed", .options = cleanup_options, .run = verb_cleanup},
+    {.name = "repair", .help = "make boot entries, links and kernels agree again", .run = verb_repair},
     {.name = "finalize",
      .help = "put the staged deployment in place (at shutdown)",
      .options = finalize_options,

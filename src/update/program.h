@@ -70,6 +70,7 @@ int verb_overlay(int argc, char **argv);
 int verb_diff(int argc, char **argv);
 int verb_boot_complete(int argc, char **argv);
 int verb_cleanup(int argc, char **argv);
+int verb_repair(int argc, char **argv);
 int verb_finalize(int argc, char **argv);
 int verb_reset(int argc, char **argv);
 int verb_verify(int argc, char **argv);

@@ -18,6 +18,7 @@ from images import (OBJECTS, Encapsulated, Image, Layer, Registry, directory, en
                     native, run, sha256, symlink, tar, variant_xattrs)
 
 DRIVER = sys.argv.pop(1)
+OPTIONS = os.environ.get("IMPORT_OPTIONS", "").split()  # of the driver, each time
 here = pathlib.Path(tempfile.mkdtemp(prefix="basalt-import-"))
 
 
@@ -45,7 +46,10 @@ class Case(unittest.TestCase):
         print(f"{time.monotonic() - started:6.2f} s {self.id()}", flush=True)
 
     def setUp(self):
-        self.place = pathlib.Path(tempfile.mkdtemp(dir=here))
+        self.settle(here)
+
+    def settle(self, directory):
+        self.place = pathlib.Path(tempfile.mkdtemp(suffix="x", dir=directory))
         self.addCleanup(shutil.rmtree, self.place)
         self.repo, self.layout = self.place / "repo", self.place / "layout"
         self.root = self.place / "root"
@@ -56,7 +60,7 @@ class Case(unittest.TestCase):
         return run("ostree", f"--repo={self.repo}", verb, *more).decode()
 
     def driver(self, *arguments, **more):
-        done = subprocess.run([DRIVER, *map(str, arguments)], capture_output=True, timeout=120,
+        done = subprocess.run([DRIVER, *OPTIONS, *map(str, arguments)], capture_output=True, timeout=120,
                               stdin=subprocess.DEVNULL, **more)
         done.said = done.stderr.decode(errors="replace")
         return done
@@ -192,6 +196,17 @@ class Plain(Case):
         result = self.imported(Image(Layer(archive, blob=blob, suffix="+zstd")))
         self.assertEqual(self.cat(result["commit"], "/usr/etc/passwd"), "root\n")
         self.assertEqual(plain["objects"], result["objects"])
+
+    def test_without_processes(self):
+        image = Image(layer(*BASE), layer(file("usr/.wh.large"), file("usr/new", os.urandom(3_000_000))), Layer(tar(*BASE), level=0))
+        result = self.imported(image)
+        refs, names = self.refs(), self.list(result["commit"])
+        self.repo = self.place / "other"
+        run("ostree", "init", f"--repo={self.repo}", "--mode=bare")
+        again = self.imported(image, "--in-process")
+        self.assertEqual((again["objects"], again["bytes"]), (result["objects"], result["bytes"]))
+        self.assertEqual({n: c for n, c in self.refs().items() if "/blob/" in n}, {n: c for n, c in refs.items() if "/blob/" in n})
+        self.assertEqual(self.list(again["commit"]), names)
 
     def test_same_layer_twice(self):
         empty = layer(directory("./"))
@@ -405,6 +420,7 @@ class Hostile(Case):
         self.layer_refused(file("usr/x", "x", xattrs={"user." + "n" * 300: "v"}), said=["layer 2"])
         self.layer_refused(file("usr/x", "x", xattrs={"user.big": "v" * 70_000}), said=["layer 2"])
         some = {f"user.n{i}": "v" * 30_000 for i in range(20)}
+        self.settle("/var/tmp")  # a tmpfs takes them all
         self.layer_refused(file("usr/x", "x", xattrs=some), said=["layer 2", "list too long"])
 
     def test_digests(self):

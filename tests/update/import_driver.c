@@ -3,7 +3,8 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --progress: each call, on standard error; --bootable: no other image. */
+ * --progress: each call, on standard error; --bootable: no other image; --no-delta; --in-process: no other
+ * process. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +19,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, bootable;
+    bool kill, progress, bootable, in_process, no_delta;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -41,6 +42,12 @@ static void progress(void *context, const ImportProgress *p)
         fprintf(stderr, "layer %zu %s %llu: %llu of %llu, layers %zu, kept %zu, fetched %zu\n", p->layer,
                 states[p->state], (unsigned long long)p->layer_done, (unsigned long long)p->done,
                 (unsigned long long)p->total, p->layers, p->kept, p->fetched);
+}
+
+static void warn(void *context, const char *text)
+{
+    (void)context;
+    fprintf(stderr, "warning: %s\n", text);
 }
 
 static bool cancelled(void *context)
@@ -86,6 +93,8 @@ static int run_import(const ImportOptions *o, const ImageReference *reference, A
     set_number(a, n, "kept", result.kept);
     set_number(a, n, "fetched", result.fetched);
     set_number(a, n, "fetched_bytes", result.fetched_bytes);
+    node_set(a, n, "delta", node_new_bool(a, result.delta));
+    set_number(a, n, "delta_instead", result.delta_instead);
     set_number(a, n, "objects", result.written.objects);
     set_number(a, n, "bytes", result.written.bytes);
     set_number(a, n, "devices", result.dropped.devices);
@@ -115,6 +124,7 @@ static int run_check(const ImportOptions *o, const ImageReference *reference, Ar
     set_number(a, n, "layers", check.layers);
     set_number(a, n, "missing", check.missing);
     set_number(a, n, "missing_bytes", check.missing_bytes);
+    set_number(a, n, "delta_bytes", check.delta_bytes);
     return print(n);
 }
 
@@ -124,9 +134,11 @@ static bool options_read(int argc, char **argv, Driver *d)
                                             {"max", required_argument, NULL, 'm'},
                                             {"fail", required_argument, NULL, 'f'},
                                             {"errno", required_argument, NULL, 'e'},
+                                            {"no-delta", no_argument, NULL, 'n'},
                                             {"kill", no_argument, NULL, 'k'},
                                             {"cancel", required_argument, NULL, 'c'},
                                             {"progress", no_argument, NULL, 'p'},
+                                            {"in-process", no_argument, NULL, 'i'},
                                             {"bootable", no_argument, NULL, 'r'},
                                             {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
@@ -147,11 +159,17 @@ static bool options_read(int argc, char **argv, Driver *d)
         case 'c':
             d->cancel = v;
             break;
+        case 'n':
+            d->no_delta = true;
+            break;
         case 'k':
             d->kill = true;
             break;
         case 'p':
             d->progress = true;
+            break;
+        case 'i':
+            d->in_process = true;
             break;
         case 'r':
             d->bootable = true;
@@ -186,6 +204,9 @@ int main(int argc, char **argv)
                              .platform = &platform,
                              .jobs = (unsigned)d.jobs,
                              .layer_max = d.max,
+                             .no_delta = d.no_delta,
+                             .in_process = d.in_process,
+                             .warn = warn,
                              .bootable = d.bootable,
                              .progress = progress,
                              .cancelled = cancelled,

@@ -503,6 +503,28 @@ class Arguments(Case):
         self.assertEqual(self.kargs("--append-if-missing=console=tty0"), "root=LABEL=root console=tty0 console=ttyS0")
         self.agrees()
 
+    def test_of_the_image(self):
+        """What an image brings comes and goes with it; what the administrator said stays."""
+        def kargs(version, *lines):
+            directories = [directory("usr/lib/bootc"), directory("usr/lib/bootc/kargs.d")]
+            self.publish(version, *directories, *(file(f"usr/lib/bootc/kargs.d/{i}.toml", l) for i, l in enumerate(lines)))
+            self.os("upgrade")
+            return self.os("kargs").strip()
+        mine = "root=LABEL=root console=tty0 console=ttyS0"
+        machine = os.uname().machine
+        self.assertEqual(kargs("2.0", 'kargs = ["mitigations=auto", "nosmt"]\n',
+                               f'kargs = ["here"]\nmatch-architectures = ["{machine}"]\n',
+                               'kargs = ["elsewhere"]\nmatch-architectures = ["pdp11"]\n'),
+                         f"{mine} mitigations=auto nosmt here")
+        self.os("kargs", "--delete=nosmt", "--append=debug")
+        self.assertEqual(kargs("3.0", 'kargs = ["nosmt", "here", "quiet"]\n'), f"{mine} here debug quiet")
+        self.assertEqual(kargs("4.0"), f"{mine} debug")
+        before = self.deployments()
+        self.publish("5.0", directory("usr/lib/bootc"), directory("usr/lib/bootc/kargs.d"),
+                     file("usr/lib/bootc/kargs.d/1.toml", "kargs = 7\n"))
+        self.assertIn("kargs.d/1.toml", self.os("upgrade", code=1))
+        self.assertEqual(self.deployments(), before)
+
     def test_mistakes(self):
         before = self.deployments()
         for words, said in ((["--delete", "quiet"], 'there is no kernel argument "quiet"'),
@@ -528,6 +550,21 @@ class Ends(Case):
         self.assertEqual(self.deployments()[0]["kernel-arguments"], "quiet")
         self.agrees()
         self.assertTrue((self.path(1) / "etc/mine").exists())
+
+    def test_repair(self):
+        self.publish("1.0")
+        self.os("switch", self.name)
+        self.assertIn("nothing to repair", self.os("repair"))
+        for link in (self.root / "ostree").glob("boot.?.?/*/*/*"):
+            link.unlink()
+        self.assertTrue(self.json("status")["problems"])
+        self.publish("2.0")
+        self.os("upgrade", code=1)
+        self.os("repair")
+        self.assertEqual(self.json("status")["problems"], [])
+        self.os("upgrade")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.agrees()
 
     def test_overlay(self):
         self.publish("1.0")
