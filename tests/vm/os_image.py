@@ -37,7 +37,7 @@ LEFT_OUT = re.compile(r"""^(?:
 
 
 def require():
-    vm.require(vm.QEMU, "unshare", "mkfs.ext4", "mkfs.vfat", "sfdisk", "mcopy", "grub-mkimage", "grub-editenv", "docker-registry")
+    vm.require(vm.QEMU, "unshare", "mkfs.ext4", "mkfs.vfat", "sfdisk", "mcopy", "strip", "grub-mkimage", "grub-editenv", "docker-registry")
     for path in (GRUB / "linux.mod", pathlib.Path(vm.FIRMWARE)):
         if not path.exists():
             raise initramfs.Unavailable(f"{path} is not there")
@@ -158,16 +158,18 @@ ExecStart=/bin/sh -c 'echo "up: $$(cat /usr/lib/version)"'
 TMPFILES = "d /var/roothome 0700\nd /var/home 0755\nd /var/opt 0755\nd /var/srv 0755\nd /var/mnt 0755\nd /run/media 0755\n"
 UNITS = "usr/lib/systemd/system"
 # What takes seconds by emulation and has nothing to do here; of ostree's own what basalt-os does.
-MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
-            systemd-pstore.service systemd-hwdb-update.service ldconfig.service systemd-journal-catalog-update.service
-            systemd-networkd-wait-online.service getty.target systemd-rfkill.service systemd-sysusers.service
-            sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount
-            dev-hugepages.mount dev-mqueue.mount systemd-modules-load.service systemd-logind.service
-            proc-sys-fs-binfmt_misc.automount systemd-update-utmp.service systemd-update-utmp-runlevel.service
-            systemd-udevd.service systemd-udev-trigger.service systemd-udev-settle.service dbus.service dbus.socket
-            kmod-static-nodes.service modprobe@.service systemd-random-seed.service systemd-sysctl.service
-            systemd-user-sessions.service systemd-ask-password-console.path systemd-ask-password-wall.path
-            ostree-finalize-staged.path ostree-finalize-staged.service ostree-finalize-staged-hold.service""".split()
+MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
+            fstrim.timer systemd-pstore.service systemd-hwdb-update.service ldconfig.service
+            systemd-journal-catalog-update.service systemd-networkd-wait-online.service getty.target
+            systemd-rfkill.service systemd-sysusers.service sys-kernel-debug.mount sys-kernel-tracing.mount
+            sys-kernel-config.mount sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount
+            systemd-modules-load.service systemd-logind.service proc-sys-fs-binfmt_misc.automount
+            systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-udevd.service
+            systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service
+            systemd-udev-settle.service dbus.service dbus.socket kmod-static-nodes.service modprobe@.service
+            systemd-random-seed.service systemd-sysctl.service systemd-user-sessions.service
+            systemd-ask-password-console.path systemd-ask-password-wall.path ostree-finalize-staged.path
+            ostree-finalize-staged.service ostree-finalize-staged-hold.service""".split()
 
 
 def version_layer(version, *more):
