@@ -4,7 +4,6 @@ comes back by itself from a version that does not boot."""
 import json
 import os
 import subprocess
-import subprocess
 import sys
 import time
 
