@@ -322,9 +322,16 @@ class Served(Case):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(self.path_))
         self.socket.listen()
-        self.addCleanup(self.socket.close)
         self.codes = []
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        self.addCleanup(self.stop)
+
+    def stop(self):
+        """Closed under a thread that accepts, its number could be the next test's socket."""
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
 
     def serve(self):
         while True:
