@@ -150,6 +150,7 @@ def fall_back(s, registry, push):
     assert "did not reach boot-complete.target in 2 tries" in fell["reason"]
     assert s.status["boot-trial"] is None, s.status
     assert "went back to this system" in s.m.run("basalt-os status")
+    s.m.network()
     said = s.m.run("basalt-os upgrade --unchanged-exit-77", check=False)
     assert said.status == 77 and "did not reach boot-complete.target" in said.output, said
 
