@@ -78,10 +78,10 @@ cp "$work/root/tmp/image" "$work/image"
 """
 
 
-def build(name, modules, drivers="", install=None, arguments=(), tree="tools"):
-    """An image's path. `tree` is the base that it is made of. `install(root)` puts files below `root` before dracut runs; its results are part of the hash,
+def build(name, modules, drivers="", install=None, arguments=()):
+    """An image's path. `install(root)` puts files below `root` before dracut runs; its results are part of the hash,
     as is the test's own dracut module whenever `basalt-vm` is among the modules."""
-    where = base(tree)
+    where = base()
     version = (where / "kernel-version").read_text()
     with tempfile.TemporaryDirectory(prefix="initramfs.", dir=cache()) as work:
         add = pathlib.Path(work) / "add"

@@ -3,6 +3,7 @@
 The large layer is made once and kept; a version is a layer of its own on top, with this build's programs and units."""
 import fcntl
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -19,8 +20,8 @@ import vm
 sys.path.append(str(initramfs.TOP / "tests/update"))
 from images import CONFIG, CREATED, LAYER, OCI_MANIFEST, Layer, directory, file, sha256, symlink, tar  # noqa: E402
 
-MODULES = f"{initramfs.LEAN} shutdown ostree"
-DRIVERS = "virtio_blk virtio_scsi virtio_pci virtio_net virtio_rng virtio_console sd_mod ext4"
+MODULES = "virtio_pci virtio_scsi sd_mod virtio_console virtio_net virtio_rng".split()
+PREPARE_ROOT = "usr/lib/ostree/ostree-prepare-root"
 GRUB = pathlib.Path("/usr/lib/grub/x86_64-efi")
 GRUB_BUILT_IN = """part_gpt part_msdos fat ext2 normal configfile search search_label test echo loadenv regexp serial terminal
                    minicmd""".split()
@@ -36,7 +37,7 @@ LEFT_OUT = re.compile(r"""^(?:
 
 
 def require():
-    vm.require(vm.QEMU, "unshare", "mkfs.ext4", "mkfs.vfat", "sfdisk", "mcopy", "grub-mkimage", "grub-editenv", "docker-registry")
+    vm.require(vm.QEMU, "unshare", "mkfs.ext4", "mkfs.vfat", "sfdisk", "mcopy", "strip", "grub-mkimage", "grub-editenv", "docker-registry")
     for path in (GRUB / "linux.mod", pathlib.Path(vm.FIRMWARE)):
         if not path.exists():
             raise initramfs.Unavailable(f"{path} is not there")
@@ -69,12 +70,55 @@ def add_tree(archive, tree):
         directories.sort()
 
 
+def cpio(entries):
+    """An archive in the form newc of (name, mode, contents)."""
+    out = bytearray()
+    for number, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
+        fields = [number, mode, 0, 0, 1, 1, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        out += b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return bytes(out)
+
+
+def initramfs_make(tree, version):
+    """os_init.c, the drivers it needs, and OSTree's program with its libraries."""
+    top = tree / "usr/lib/modules" / version
+    needs = {}
+    for line in (top / "modules.dep").read_text().splitlines():
+        path, _, others = line.partition(":")
+        needs[path] = others.split()
+    by_name = {pathlib.Path(path).stem.replace("-", "_"): path for path in needs}
+    drivers = []
+
+    def want(path):
+        for other in needs[path]:
+            want(other)
+        if path not in drivers:
+            drivers.append(path)
+
+    for name in MODULES:
+        if name in by_name:  # else it is part of the kernel
+            want(by_name[name])
+    said = subprocess.run(["chroot", str(tree), "ldd", f"/{PREPARE_ROOT}"], stdout=subprocess.PIPE, text=True, check=True)
+    files = [PREPARE_ROOT, *(path[1:] for path in re.findall(r"(/\S+) \(", said.stdout))]
+    directories = {"dev", "proc", "sys", "run", "sysroot", "modules"}
+    for path in files:
+        directories |= {str(parent) for parent in pathlib.PurePath(path).parents if str(parent) != "."}
+    init = pathlib.Path(os.environ.get("BASALT_VM_OS_INIT") or initramfs.TOP / "build/tests/vm/os-init")
+    return cpio([*((name, 0o40755, b"") for name in sorted(directories)), ("init", 0o100755, init.read_bytes()),
+                 *((path, 0o100755, (tree / path).read_bytes()) for path in files),
+                 *((f"modules/{pathlib.Path(path).name}", 0o100644, (top / path).read_bytes()) for path in drivers),
+                 ("modules/list", 0o100644, "".join(f"{pathlib.Path(path).name}\n" for path in drivers).encode())])
+
+
 def base_layer():
-    """The path of an archive, about 190 MB."""
+    """The path of an archive, about 180 MB."""
     where = initramfs.base("os")
     version = (where / "kernel-version").read_text()
-    image = initramfs.build("os", MODULES, DRIVERS, tree="os")
-    path = initramfs.cache() / f"os-layer-{initramfs.digest(where.name, image.name, pathlib.Path(__file__))}.tar"
+    here = pathlib.Path(__file__)
+    made_of = initramfs.digest(where.name, here, here.with_name("os_init.c"))
+    path = initramfs.cache() / f"os-layer-{made_of}.tar"
     with open(initramfs.cache() / "os-layer.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
@@ -84,11 +128,11 @@ def base_layer():
                 for name, link in LINKS.items():
                     archive.addfile(entry(name, tarfile.SYMTYPE, link, 0o777))
                 add_tree(archive, where / "tree")
-                for name, source in (("vmlinuz", where / "vmlinuz"), ("initramfs.img", image)):
+                for name, data in (("vmlinuz", (where / "vmlinuz").read_bytes()),
+                                   ("initramfs.img", initramfs_make(where / "tree", version))):
                     info = entry(f"usr/lib/modules/{version}/{name}", tarfile.REGTYPE, mode=0o644)
-                    info.size = source.stat().st_size
-                    with open(source, "rb") as data:
-                        archive.addfile(info, data)
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
             os.rename(path.with_suffix(".part"), path)
         os.utime(path)
         for other in sorted(initramfs.cache().glob("os-layer-*.tar"), key=lambda p: p.stat().st_mtime)[:-2]:
@@ -114,13 +158,18 @@ ExecStart=/bin/sh -c 'echo "up: $$(cat /usr/lib/version)"'
 TMPFILES = "d /var/roothome 0700\nd /var/home 0755\nd /var/opt 0755\nd /var/srv 0755\nd /var/mnt 0755\nd /run/media 0755\n"
 UNITS = "usr/lib/systemd/system"
 # What takes seconds by emulation and has nothing to do here; of ostree's own what basalt-os does.
-MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
-            systemd-pstore.service systemd-hwdb-update.service ldconfig.service systemd-journal-catalog-update.service
-            systemd-networkd-wait-online.service getty.target systemd-rfkill.service systemd-sysusers.service
-            sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount
-            dev-hugepages.mount dev-mqueue.mount systemd-modules-load.service systemd-logind.service
-            proc-sys-fs-binfmt_misc.automount systemd-update-utmp.service systemd-update-utmp-runlevel.service
-            ostree-finalize-staged.path ostree-finalize-staged.service ostree-finalize-staged-hold.service""".split()
+MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
+            fstrim.timer systemd-pstore.service systemd-hwdb-update.service ldconfig.service
+            systemd-journal-catalog-update.service systemd-networkd-wait-online.service getty.target
+            systemd-rfkill.service systemd-sysusers.service sys-kernel-debug.mount sys-kernel-tracing.mount
+            sys-kernel-config.mount sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount
+            systemd-modules-load.service systemd-logind.service proc-sys-fs-binfmt_misc.automount
+            systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-udevd.service
+            systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service
+            systemd-udev-settle.service dbus.service dbus.socket kmod-static-nodes.service modprobe@.service
+            systemd-random-seed.service systemd-sysctl.service systemd-user-sessions.service
+            systemd-ask-password-console.path systemd-ask-password-wall.path ostree-finalize-staged.path
+            ostree-finalize-staged.service ostree-finalize-staged-hold.service""".split()
 
 
 def version_layer(version, *more):

@@ -96,7 +96,7 @@ def parse_size(size):
 
 class Machine:
     """One QEMU. `disks` are there from the start; with `state` (a saved state) they are plugged in after it. Without a
-    kernel the firmware starts what it finds on the disks, and goes on after the guest's reboots."""
+    kernel the firmware starts what it finds on the disks."""
 
     def __init__(self, *, kernel=None, initrd=None, append="", memory=1024, disks=(), tpm=False, fw_cfg=None, state=None):
         self.tpm = self.qmp = self.channel = None
@@ -106,11 +106,9 @@ class Machine:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="m.", dir=work))
         self.disks = []
         machines.append(self)
-        if kernel:
-            boots = [*HARDWARE, "-kernel", str(kernel), "-initrd", str(initrd), "-append", f"{CMDLINE} {append}"]
-        else:
-            boots = [*(word for word in HARDWARE if word != "-no-reboot"), "-bios", FIRMWARE]
-        command = [QEMU, *boots, "-m", str(memory), "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
+        boots = ["-kernel", str(kernel), "-initrd", str(initrd), "-append", f"{CMDLINE} {append}"] if kernel \
+            else ["-bios", FIRMWARE]
+        command = [QEMU, *HARDWARE, "-m", str(memory), *boots, "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
                    "-chardev", f"socket,id=agent,path={self.directory}/agent,server=on,wait=off",
                    "-device", "virtserialport,chardev=agent,name=basalt.agent"]
         if tpm:
