@@ -9,13 +9,16 @@ import time
 
 sys.dont_write_bytecode = True
 
+from crash_calls import calls
 from crash_power import power
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("program")
+    p.add_argument("fail_calls")
     p.add_argument("--points", type=int, default=0, help="moments of a power cut")
+    p.add_argument("--calls", type=int, default=-1, help="system calls that fail; 0: all")
     p.add_argument("--peer", action="store_true", help="of the program ostree instead")
     p.add_argument("--seed", default="1")
     p.add_argument("--jobs", type=int, default=2)
@@ -32,6 +35,11 @@ def main():
         n, failed = power(o.program, o.points, o.seed, o.jobs, o.peer)
         bad += failed
         print(f"power cuts: {n} points, {failed} failures, seed {o.seed}, {time.monotonic() - started:.1f} s")
+    if o.calls >= 0:
+        started = time.monotonic()
+        n, failed = calls(o.program, o.fail_calls, o.calls, o.seed)
+        bad += failed
+        print(f"system calls: {n} failed or killed at, {failed} failures, seed {o.seed}, {time.monotonic() - started:.1f} s")
     sys.exit(1 if bad else 0)
 
 
