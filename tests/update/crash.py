@@ -10,6 +10,7 @@ import time
 sys.dont_write_bytecode = True
 
 from crash_calls import calls
+from crash_kills import kills
 from crash_power import power
 
 
@@ -19,6 +20,7 @@ def main():
     p.add_argument("fail_calls")
     p.add_argument("--points", type=int, default=0, help="moments of a power cut")
     p.add_argument("--calls", type=int, default=-1, help="system calls that fail; 0: all")
+    p.add_argument("--kills", type=int, default=0, help="kill -9 at random moments")
     p.add_argument("--peer", action="store_true", help="of the program ostree instead")
     p.add_argument("--seed", default="1")
     p.add_argument("--jobs", type=int, default=2)
@@ -40,6 +42,11 @@ def main():
         n, failed = calls(o.program, o.fail_calls, o.calls, o.seed)
         bad += failed
         print(f"system calls: {n} failed or killed at, {failed} failures, seed {o.seed}, {time.monotonic() - started:.1f} s")
+    if o.kills:
+        started = time.monotonic()
+        n, failed = kills(o.program, o.kills, o.seed)
+        bad += failed
+        print(f"kill -9: {n} times, {failed} failures, seed {o.seed}, {time.monotonic() - started:.1f} s")
     sys.exit(1 if bad else 0)
 
 
