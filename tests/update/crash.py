@@ -10,6 +10,7 @@ import time
 sys.dont_write_bytecode = True
 
 from crash_calls import calls
+from crash_full import full
 from crash_kills import kills
 from crash_power import power
 
@@ -21,6 +22,7 @@ def main():
     p.add_argument("--points", type=int, default=0, help="moments of a power cut")
     p.add_argument("--calls", type=int, default=-1, help="system calls that fail; 0: all")
     p.add_argument("--kills", type=int, default=0, help="kill -9 at random moments")
+    p.add_argument("--full", action="store_true", help="full disks")
     p.add_argument("--peer", action="store_true", help="of the program ostree instead")
     p.add_argument("--seed", default="1")
     p.add_argument("--jobs", type=int, default=2)
@@ -42,6 +44,11 @@ def main():
         n, failed = calls(o.program, o.fail_calls, o.calls, o.seed)
         bad += failed
         print(f"system calls: {n} failed or killed at, {failed} failures, seed {o.seed}, {time.monotonic() - started:.1f} s")
+    if o.full:
+        started = time.monotonic()
+        n, failed = full(o.program)
+        bad += failed
+        print(f"full disks: {n} tries, {failed} failures, {time.monotonic() - started:.1f} s")
     if o.kills:
         started = time.monotonic()
         n, failed = kills(o.program, o.kills, o.seed)

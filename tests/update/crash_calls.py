@@ -20,11 +20,11 @@ WAYS = ("EIO", "ENOSPC", "KILL")
 class Bench:
     """A system on two file systems, to be put back to how it was as often as needed."""
 
-    def __init__(self, program, place):
+    def __init__(self, program, place, *mkfs):
         self.place, self.root = place, place / "root"
         self.root.mkdir()
         self.disk = Disk(place / "disk", ROOT, BOOT)
-        make_ext4(self.disk.loops)
+        make_ext4(self.disk.loops, *mkfs)
         self.program = Program(program, place, self.root)
         self.knowledge = Knowledge()
         self.mounted()
@@ -120,6 +120,7 @@ class Change:
         nothing = self.name == "rollback" and which == 1  # a second one goes back
         need(again.returncode == 0, f"{call}: the second run exits with {again.returncode}: {again.stderr}")
         bench.looked_at([self.before] if nothing else [self.after, *([self.twice()] if "kargs" in self.name and which else [])])
+        bench.program.run("cleanup", "--objects")
         bench.program.run("verify", "--repository")
         need(not (bench.root / "ostree/repo/tmp/basalt-import").exists(), "something is left in repo/tmp")
         return call, end

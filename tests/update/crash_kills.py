@@ -105,7 +105,8 @@ def kills(program, n, seed):
         bench.program.run("cleanup", "--objects")
         bench.program.run("verify", "--repository")
         if shutil.which("ostree"):
-            subprocess.run(["ostree", "fsck", "--quiet", f"--repo={bench.root}/ostree/repo"], check=True)
+            subprocess.run(["ostree", "fsck", "--quiet", f"--repo={bench.root}/ostree/repo"], check=True,
+                           stdout=subprocess.DEVNULL)
         print(f"kills: {torture.ended.get(-9, 0)} killed, {torture.ended.get(0, 0)} ran to their end, "
               f"{torture.ended.get(1, 0)} had nothing to do", flush=True)
         umount_all(bench.root)
