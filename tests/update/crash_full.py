@@ -11,6 +11,7 @@ from crash_disk import mounts_of_our_own, umount_all
 from crash_system import need
 
 KIB = (0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 2048, 2560, 3072, 4096, 4608, 5120, 6144, 8192)
+INODES = (0, 5, 20, 60, 100, 200)
 WHERE = (("root", "filler"), ("/boot", "boot/filler"))
 CHANGES = (["upgrade"], ["upgrade", "--stage"], ["kargs", "--append-if-missing=one"], ["rollback"], ["cleanup", "--rollback"])
 
@@ -47,7 +48,7 @@ def fill_inodes(directory, leave):
         (directory / str(i)).touch()
 
 
-def one(bench, words, before, place, leave):
+def one(bench, words, before):
     """True: it fitted."""
     filled = usage(bench.root)
     done = bench.program.tried(*words)
@@ -63,12 +64,13 @@ def one(bench, words, before, place, leave):
     return False
 
 
-def full(program):
-    """(tries, failures)."""
+def full(program, levels):
+    """(tries, failures); with so many of KIB, evenly."""
     mounts_of_our_own()
     where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     place = pathlib.Path(tempfile.mkdtemp(prefix="basalt-crash-", dir=where))
     tries = bad = 0
+    sizes = [KIB[i * len(KIB) // levels] for i in range(min(levels, len(KIB)))]
     try:
         bench = Bench(program, place, "-m", "0", "-N", "2000")
         bench.restore()
@@ -80,14 +82,14 @@ def full(program):
         for words in CHANGES:
             for what, name in (*WHERE, ("inodes", "inodes")):
                 fitted = []
-                for leave in (0, 5, 20, 60, 100, 200) if what == "inodes" else [k << 10 for k in KIB]:
+                for leave in INODES[:levels] if what == "inodes" else [k << 10 for k in sizes]:
                     bench.restore()
                     before = bench.learn()
                     path = bench.root / name
                     fill_inodes(path, leave) if what == "inodes" else fill(path, leave)
                     tries += 1
                     try:
-                        if one(bench, words, before, what, leave):
+                        if one(bench, words, before):
                             fitted.append(leave)
                             bench.learn()
                         else:
