@@ -13,8 +13,10 @@
 #include "base/error.h"
 
 enum {
-    TAR_PATH_MAX = 4096,       /* of a name and of a link's target */
-    TAR_EXTENDED_MAX = 1 << 20 /* all extended headers of an entry */
+    TAR_PATH_MAX = 4096,        /* of a name and of a link's target */
+    TAR_EXTENDED_MAX = 1 << 20, /* all extended headers of an entry */
+    TAR_XATTRS_MAX = 256,
+    TAR_BLOCK = 512, /* an entry has one at least */
 };
 
 typedef enum TarType {

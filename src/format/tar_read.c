@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 
-enum { BLOCK = 512, XATTRS_MAX = 256 };
+enum { BLOCK = TAR_BLOCK };
 
 typedef enum Expect {
     EXPECT_HEADER,
@@ -47,7 +47,7 @@ struct TarReader {
     Buf path, link;    /* set by L, K or pax; empty: not */
     bool has_path, has_link, has_size, has_uid, has_gid;
     uint64_t size, uid, gid;
-    TarXattr xattrs[XATTRS_MAX]; /* into pax */
+    TarXattr xattrs[TAR_XATTRS_MAX]; /* into pax */
     size_t n_xattrs;
 };
 
@@ -157,7 +157,7 @@ static int xattr_set(TarReader *r, const char *name, const char *value, size_t n
             r->xattrs[i].n = n;
             return 0;
         }
-    if (!name[0] || r->n_xattrs == XATTRS_MAX)
+    if (!name[0] || r->n_xattrs == TAR_XATTRS_MAX)
         return -EINVAL;
     r->xattrs[r->n_xattrs++] = (TarXattr){name, value, n};
     return 0;

@@ -3,21 +3,16 @@
 #include "server/listener.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
+#include "base/fd_pass.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "format/digest.h"
 #include "net/http_server.h"
 #include "server/site.h"
@@ -35,38 +30,15 @@ int listener_send(int snapshots, const char *text, size_t n, Error *e)
     _cleanup_close_ int fd = memfd_create("snapshot", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, (off_t)n) < 0 || pwrite(fd, text, n, 0) != (ssize_t)n)
         return error_errno(e, -errno, "handing the files over");
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
-    struct iovec byte = {.iov_base = (void *)"s", .iov_len = 1};
-    struct msghdr m = {
-        .msg_iov = &byte, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.space)};
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-    return sendmsg(snapshots, &m, MSG_NOSIGNAL) == 1 ? 0 : error_errno(e, -errno, "handing the files over");
+    int r = fd_send(snapshots, "s", 1, &fd, 1);
+    return r < 0 ? error_errno(e, r, "handing the files over") : 0;
 }
 
 static int receive(int snapshots)
 {
-    union {
-        char space[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
     char byte;
-    struct iovec v = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr m = {
-        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.space)};
-    if (recvmsg(snapshots, &m, MSG_CMSG_CLOEXEC) <= 0)
-        return -EPIPE;
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-    int fd = -EBADMSG;
-    if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-    return fd;
+    int fd;
+    return fd_receive(snapshots, &byte, 1, &fd, 1) > 0 ? fd : -EPIPE;
 }
 
 static int read_site(int fd, Site **ret, Error *e)
@@ -107,61 +79,12 @@ static int take_snapshot(Listener *l, int snapshots)
     return 0;
 }
 
-/* A directory that stays empty for ever: a helper that shares this process's root takes it to its own
- * directory below /proc, and ends, and that directory with it. */
-static int enter_empty_root(Error *e)
-{
-    int status = 0;
-    long pid = syscall(SYS_clone, CLONE_FS | SIGCHLD, NULL, NULL, NULL, NULL);
-    if (pid == 0)
-        _exit(chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0 ? errno : 0);
-    if (pid < 0)
-        return error_errno(e, -errno, "entering an empty root");
-    while (waitpid((pid_t)pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return error_errno(e, -errno, "entering an empty root");
-    if (status)
-        return error_errno(e, WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO, "entering an empty root");
-    return 0;
-}
-
-static int drop_capabilities(Error *e)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
-        syscall(SYS_capset, &header, none) < 0)
-        return error_errno(e, -errno, "giving up capabilities");
-    return 0;
-}
-
-static int become(const ListenerOptions *o, Error *e)
-{
-    for (int c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
-        if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
-            return error_errno(e, -errno, "giving up capabilities");
-    if (setgroups(0, NULL) < 0 || setresgid(o->gid, o->gid, o->gid) < 0 ||
-        setresuid(o->uid, o->uid, o->uid) < 0)
-        return error_errno(e, -errno, "giving up the rights of root");
-    return 0;
-}
-
 static int give_up_rights(const ListenerOptions *o, Error *e)
 {
     char hex[2 * DIGEST_SIZE_MAX + 1];
     int r = digest_hex(DIGEST_SHA256, "", 0, hex, e); /* what it loads stays loaded in the empty root */
-    if (r >= 0 && o->drop)
-        r = enter_empty_root(e);
-    if (r >= 0 && o->drop)
-        r = become(o, e);
-    if (r >= 0)
-        r = drop_capabilities(e);
-    if (r < 0)
-        return r;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-        prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        return error_errno(e, -errno, "giving up rights");
-    return 0;
+    const Sandbox rights = {.become = o->drop, .uid = o->uid, .gid = o->gid, .empty_root = o->drop};
+    return r < 0 ? r : sandbox_enter(&rights, NULL, e);
 }
 
 static int open_servers(Listener *l, Error *e)

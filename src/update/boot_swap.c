@@ -4,7 +4,7 @@
  * order:
  *
  *   what an earlier run left under the other number goes, after a sync: the boot loader may still read it
- *   kernels, entries, links; a link loader.tmp
+ *   kernels, entries (and a trial of the first, boot_counting.h), links; a link loader.tmp
  *   sync of ostree/, then sync and freeze of boot/
  *   loader.tmp and loader change places     <- from here on the next boot is another one
  *   sync and freeze of boot/
@@ -22,6 +22,7 @@
 
 #include "base/file.h"
 #include "system/boot_entry.h"
+#include "update/boot_counting.h"
 #include "update/boot_freeze.h"
 #include "update/kernel_files.h"
 #include "update/os_release.h"
@@ -38,7 +39,8 @@ typedef struct Plan {
     Sysroot *s;
     PlanRow *rows;
     size_t n;
-    bool entries; /* else only the links */
+    bool entries;      /* else only the links */
+    const char *trial; /* trial.cfg; NULL: none */
     unsigned bootversion, subbootversion;
 } Plan;
 
@@ -123,7 +125,7 @@ static int what_changes(const Plan *p)
     size_t first = now->n > 0 && now->items[0]->staged ? 1 : 0;
     int change = 0;
 
-    if (p->s->problems.n > 0 || now->n - first != p->n)
+    if (p->s->problems.n > 0 || now->n - first != p->n || !is_text(p->trial, boot_trial_now(p->s)))
         return 2;
     for (size_t i = 0; i < p->n; i++) {
         if (!is_in_force(now->items[first + i], &p->rows[i]))
@@ -156,6 +158,8 @@ static int plan_make(Plan *p, const DeploymentList *wanted, Error *e)
         return error_set(e, EINVAL, "%zu deployments: there can be 1 to %d", p->n, DEPLOYMENTS_MAX);
     for (size_t i = 0; r >= 0 && i < p->n; i++)
         r = row_plan(p, i, e);
+    if (r >= 0)
+        p->trial = boot_trial_plan(p->s, &p->rows[0].d, p->n);
     return r;
 }
 
@@ -273,6 +277,18 @@ static int entries_write(Plan *p, Error *e)
     return 0;
 }
 
+static int trial_write(Plan *p, Error *e)
+{
+    char path[32];
+    int r = p->trial ? sysroot_step(p->s, "the trial", e) : 0;
+
+    if (r < 0 || !p->trial)
+        return r;
+    snprintf(path, sizeof(path), "loader.%u/trial.cfg", p->bootversion);
+    r = file_write_at(p->s->boot, path, p->trial, strlen(p->trial), FILE_WRITE());
+    return r < 0 ? error_errno(e, r, "boot/%s", path) : 0;
+}
+
 static int links_write(Plan *p, Error *e)
 {
     char top[32];
@@ -358,6 +374,8 @@ static int entries_and_links(Plan *p, Error *e)
 
     if (r >= 0)
         r = entries_write(p, e);
+    if (r >= 0)
+        r = trial_write(p, e);
     if (r >= 0)
         r = links_write(p, e);
     if (r >= 0)

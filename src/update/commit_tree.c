@@ -1,20 +1,14 @@
 /* Trees are hard links into the repository; /etc is a copy, so that nobody edits an object through it. */
 #include "update/commit_tree.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "update/etc_merge.h"
 #include "update/image_prune.h"
 #include "update/repo.h"
 #include "update/tree_checkout.h"
-
-enum { BLOCK = 4096 }; /* of most file systems */
-
-typedef struct Room {
-    uint64_t bytes, files;
-} Room;
 
 static int name_of(const char *checksum, uint8_t out[OSTREE_CHECKSUM], Error *e)
 {
@@ -56,28 +50,29 @@ static int merge_etc(void *context _unused_, int from, int to, Report *r, Error 
     return etc_merge_apply(&plan, etc, to_etc, NULL, NULL, e);
 }
 
-/* A block for each directory; of what is copied also the files. */
-static int tree_measure(int repo, const uint8_t tree[OSTREE_CHECKSUM], bool copied, unsigned depth, Room *ret,
-                        Error *e)
+enum { BLOCK = 4096 };
+
+/* Directories take a block and an inode each; of usr/etc, which is copied, files do too. */
+static int measure_tree(int repo, const uint8_t tree[OSTREE_CHECKSUM], unsigned depth, bool copied,
+                        uint64_t *blocks, uint64_t *inodes, Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
     OstreeTree t;
-    int r = depth > REPO_DEPTH_MAX ? error_set(e, ELOOP, "the tree is too deep")
-                                   : repo_read_tree(repo, a, tree, &t, e);
-
-    ret->bytes += BLOCK;
-    ret->files++;
-    for (size_t i = 0; r >= 0 && i < t.n_directories; i++)
-        r = tree_measure(repo, t.directories[i].tree, copied, depth + 1, ret, e);
+    if (depth > REPO_DEPTH_MAX)
+        return error_set(e, ELOOP, "the tree is too deep");
+    int r = repo_read_tree(repo, a, tree, &t, e);
     for (size_t i = 0; r >= 0 && copied && i < t.n_files; i++) {
         char name[OBJECT_NAME_SIZE], place[OBJECT_PLACE_SIZE];
         struct stat st;
         object_name(OBJECT_FILE, t.files[i].checksum, name);
         object_place(name, place);
-        if (fstatat(repo, place, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            return error_errno(e, -errno, "%s", place);
-        ret->bytes += ((uint64_t)st.st_size + BLOCK - 1) / BLOCK * BLOCK;
-        ret->files++;
+        if (fstatat(repo, place, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            *blocks += ((uint64_t)st.st_size + BLOCK - 1) / BLOCK;
+        ++*inodes;
+    }
+    for (size_t i = 0; r >= 0 && i < t.n_directories; i++) {
+        ++*blocks, ++*inodes;
+        r = measure_tree(repo, t.directories[i].tree, depth + 1, copied, blocks, inodes, e);
     }
     return r;
 }
@@ -86,22 +81,20 @@ static int measure(void *context, const char *checksum, uint64_t *ret_bytes, uin
 {
     const int repo = *(int *)context;
     uint8_t commit[OSTREE_CHECKSUM];
-    Room room = {0};
-    RepoEntry top, etc;
+    RepoEntry root, etc;
+    uint64_t blocks = 1, inodes = 1;
     int r = name_of(checksum, commit, e);
-
     if (r >= 0)
-        r = repo_find(repo, commit, "", &top, e);
+        r = repo_find(repo, commit, "", &root, e);
     if (r >= 0)
-        r = tree_measure(repo, top.checksum, false, 0, &room, e);
-    if (r >= 0 && ((repo_find(repo, commit, "usr/etc", &etc, NULL) >= 0 && etc.directory) ||
-                   (repo_find(repo, commit, "etc", &etc, NULL) >= 0 && etc.directory)))
-        r = tree_measure(repo, etc.checksum, true, 0, &room, e);
+        r = measure_tree(repo, root.checksum, 0, false, &blocks, &inodes, e);
     if (r < 0)
         return r;
-    *ret_bytes = room.bytes;
-    *ret_files = room.files;
-    return 0;
+    if (repo_find(repo, commit, "usr/etc", &etc, NULL) >= 0 && etc.directory)
+        r = measure_tree(repo, etc.checksum, 0, true, &blocks, &inodes, e);
+    *ret_bytes = blocks * BLOCK;
+    *ret_files = inodes;
+    return r;
 }
 
 static int prune(void *context, Error *e)

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "update/layer_unpack.h"
+#include "update/layer_pipe.h"
+
+enum { NOBODY = 65534 };
 
 typedef struct Pool {
     const ImportOptions *options;
@@ -16,6 +18,7 @@ typedef struct Pool {
     ObjectStore *store;
     ImportPlan *plan;
     ImportResult *result;
+    WorkerHost *workers; /* NULL: layers are unpacked here */
 
     pthread_mutex_t mutex; /* of all below */
     size_t next;
@@ -27,7 +30,7 @@ typedef struct Pool {
 typedef struct Fetch { /* one layer */
     Pool *pool;
     ImportLayer *layer;
-    LayerUnpack *unpack;
+    LayerPipe *pipe;
     uint64_t done;
     Error error; /* of what took the bytes */
     int failed;
@@ -70,7 +73,7 @@ static int take(void *context, const void *data, size_t n)
     Fetch *f = context;
 
     f->failed = stopped(f->pool) ? error_set(&f->error, ECANCELED, "cancelled")
-                                 : layer_unpack_feed(f->unpack, data, n, &f->error);
+                                 : layer_pipe_feed(f->pipe, data, n, &f->error);
     if (f->failed < 0)
         return f->failed;
     f->done += n;
@@ -103,17 +106,20 @@ static int fetch_layer(Pool *p, ImageSource *source, ImportLayer *l, Error *e)
 {
     _cleanup_(layer_import_freep)
     LayerImport *import = layer_import_new(p->store, l->kind);
-    _cleanup_(layer_unpack_freep)
-    LayerUnpack *unpack = NULL;
-    const LayerUnpackOptions o = {
-        .blob = l->blob, .diff_id = l->diff_id, .verified = true, .max = p->options->layer_max};
+    _cleanup_(layer_pipe_freep)
+    LayerPipe *pipe = NULL;
+    const LayerPipeOptions o = {
+        .unpack = {.blob = l->blob, .diff_id = l->diff_id, .verified = true, .max = p->options->layer_max},
+        .workers = p->workers,
+        .stopped = stopped,
+        .context = p};
     LayerDropped dropped;
 
-    int r = layer_unpack_new(&o, &layer_import_sink, import, &unpack, e);
+    int r = layer_pipe_new(&o, &layer_import_sink, import, &pipe, e);
     if (r < 0)
         return r;
     layer_import_expect(import, p->plan->has_like ? p->plan->like : NULL);
-    Fetch f = {.pool = p, .layer = l, .unpack = unpack};
+    Fetch f = {.pool = p, .layer = l, .pipe = pipe};
     tell(p, l, IMPORT_FETCHING, 0, 0);
     r = image_source_blob(source, l->blob, &(BlobSink){.take = take, .context = &f}, e);
     if (f.failed < 0) {
@@ -122,7 +128,7 @@ static int fetch_layer(Pool *p, ImageSource *source, ImportLayer *l, Error *e)
             *e = f.error;
     }
     if (r >= 0)
-        r = layer_unpack_finish(unpack, e);
+        r = layer_pipe_finish(pipe, e);
     if (r >= 0)
         r = layer_import_finish(import, l->diff_id->text, l->commit, &dropped, e);
     if (r >= 0)
@@ -242,6 +248,25 @@ static void tell_kept(Pool *p)
             tell(p, &p->plan->layers[i], IMPORT_KEPT, 0, 0);
 }
 
+/* While there is one thread. */
+static int workers_start(Pool *p, Error *e)
+{
+    const ImportOptions *o = p->options;
+    char lacks[SANDBOX_LACKS_TEXT_MAX];
+
+    if (o->in_process || p->plan->missing == 0)
+        return 0;
+    int r = layer_host_new(o->uid ? o->uid : NOBODY, o->gid ? o->gid : NOBODY, &p->workers, e);
+    if (r < 0 || !worker_host_lacks(p->workers) || !o->warn)
+        return r;
+    sandbox_lacks_text(worker_host_lacks(p->workers), lacks);
+    _cleanup_buf_ Buf text = BUF_INIT;
+    buf_addf(&text, "layers are unpacked by processes that lack %s: this system does not let us have it",
+             lacks);
+    o->warn(o->context, text.data);
+    return 0;
+}
+
 int import_fetch(const ImportOptions *o, const ImageReference *reference, ObjectStore *s, ImportPlan *plan,
                  ImportResult *result, Error *e)
 {
@@ -250,6 +275,8 @@ int import_fetch(const ImportOptions *o, const ImageReference *reference, Object
 
     const uint64_t room = room_of(object_store_directory(s));
     int r = import_space_check(object_store_directory(s), plan, e);
+    if (r >= 0)
+        r = workers_start(&p, e);
     if (r < 0)
         return r;
     if (o->registry)
@@ -264,6 +291,7 @@ int import_fetch(const ImportOptions *o, const ImageReference *reference, Object
     jobs = jobs > IMPORT_JOBS_MAX ? IMPORT_JOBS_MAX : jobs;
     run(&p, jobs < plan->missing ? jobs : plan->missing);
     pthread_mutex_destroy(&p.mutex);
+    worker_host_free(p.workers);
     if (p.failed == -ENOSPC)
         full_tell(&p, room);
     if (p.failed < 0) {

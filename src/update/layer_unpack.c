@@ -28,7 +28,7 @@ static int take_archive(void *context, const void *data, size_t n)
     return r;
 }
 
-static uint64_t archive_max(const LayerUnpackOptions *o)
+uint64_t layer_unpack_max(const LayerUnpackOptions *o)
 {
     uint64_t size = o->blob->size;
 
@@ -54,7 +54,7 @@ int layer_unpack_new(const LayerUnpackOptions *o, const TarSink *sink, void *con
     if (r >= 0)
         r = digest_new(o->diff_id->kind, &u->archive, e);
     if (r >= 0)
-        r = inflater_new(kind, archive_max(o), take_archive, u, &u->inflater, e);
+        r = inflater_new(kind, layer_unpack_max(o), take_archive, u, &u->inflater, e);
     if (r < 0)
         return r;
     u->reader = tar_reader_new(sink, context);

@@ -17,6 +17,8 @@ typedef struct LayerUnpackOptions {
     uint64_t max;  /* of the archive; 0: as above */
 } LayerUnpackOptions;
 
+uint64_t layer_unpack_max(const LayerUnpackOptions *o); /* what the archive may have */
+
 typedef struct LayerUnpack LayerUnpack;
 /* -ENOTSUP: no layer that can be read. All that is given outlives it. */
 int layer_unpack_new(const LayerUnpackOptions *o, const TarSink *sink, void *context, LayerUnpack **ret,

@@ -8,6 +8,9 @@ static const Option program_options[] = {
      NULL},
     {"stateroot", 0, OPTION_STRING, &options.stateroot, "NAME", "of the systems there the one of this name",
      NULL},
+    {"authfile", 0, OPTION_STRING, &options.auth_file, "FILE",
+     "credentials for registries (the usual places)", NULL},
+    {"config-root", 0, OPTION_STRING, &options.config_root, "DIR", "whose etc/containers counts (/)", NULL},
     {"json", 0, OPTION_FLAG, &options.json, NULL, "results as JSON", NULL},
     {"quiet", 'q', OPTION_FLAG, &options.quiet, NULL, "no progress and no advice", NULL},
     {"no-wait", 0, OPTION_FLAG, &options.no_wait, NULL, "fail when another program changes the system", NULL},
@@ -69,6 +72,7 @@ static const Verb verbs[] = {
      .run = verb_verify,
      .max_args = 1},
     {.name = "cleanup", .help = "remove what is not needed", .options = cleanup_options, .run = verb_cleanup},
+    {.name = "repair", .help = "make boot entries, links and kernels agree again", .run = verb_repair},
     {.name = "finalize",
      .help = "put the staged deployment in place (at shutdown)",
      .options = finalize_options,
@@ -77,11 +81,16 @@ static const Verb verbs[] = {
      .help = "boot this version as new: /etc and /var empty",
      .options = reset_options,
      .run = verb_reset},
+    {.name = "boot-complete",
+     .help = "end the trial of the running system (at boot)",
+     .options = boot_complete_options,
+     .run = verb_boot_complete},
+    {.name = "serve", .help = "answer one request of a program (basalt-os.socket)", .run = verb_serve},
     {.name = "init", .help = "make an empty system below --sysroot", .run = verb_init},
     {0},
 };
 
-static const Program program = {
+const Program basalt_os_program = {
     .name = "basalt-os",
     .summary = "Update the operating system as one image, and go back",
     .version = BASALT_VERSION,
@@ -92,5 +101,5 @@ static const Program program = {
 
 int main(int argc, char **argv)
 {
-    return program_main(&program, argc, argv);
+    return program_main(&basalt_os_program, argc, argv);
 }

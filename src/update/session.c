@@ -13,6 +13,7 @@
 #include "format/json.h"
 #include "update/boot_freeze.h"
 #include "update/commit_tree.h"
+#include "update/events.h"
 #include "update/program.h"
 #include "update/progress.h"
 
@@ -33,7 +34,7 @@ void cancel_catch(void)
 
 bool cancel_asked(void *context _unused_)
 {
-    return asked_to_stop;
+    return asked_to_stop || events_gone();
 }
 
 static bool wait_for_lock(void *context _unused_, const char *holder)
@@ -115,9 +116,21 @@ int session_deploy(Session *s, const DeploymentMake *m, bool stage, Error *e)
     return (stage ? deployment_stage : deployment_make)(s->sysroot, &s->tree, &how, &s->report, e);
 }
 
+static void send_error(const Error *e)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    Node *n = node_new(a, NODE_OBJECT);
+    node_set_string(a, n, "error", e->text);
+    node_set_string(a, n, "code", strerrorname_np(e->code));
+    events_send(n);
+}
+
 int verb_failed(const char *verb, const Error *e)
 {
-    fprintf(stderr, "basalt-os %s: %s\n", verb, e->text);
+    if (events_wanted())
+        send_error(e);
+    else
+        fprintf(stderr, "basalt-os %s: %s\n", verb, e->text);
     switch (e->code) {
     case ECANCELED:
         return EXIT_CANCELLED;
@@ -162,7 +175,9 @@ int session_failed(Session *s, const char *verb, Error *e)
 
 void verb_findings(const char *verb, const Report *r)
 {
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; events_wanted() && i < r->n; i++)
+        events_send_text("warning", r->entries[i].message);
+    for (size_t i = 0; !events_wanted() && i < r->n; i++)
         fprintf(stderr, "basalt-os %s: %s%s\n", verb,
                 r->entries[i].severity == SEVERITY_ERROR     ? "error: "
                 : r->entries[i].severity == SEVERITY_WARNING ? "warning: "
@@ -173,6 +188,13 @@ void verb_findings(const char *verb, const Report *r)
 int verb_json(const Node *n)
 {
     _cleanup_buf_ Buf out = BUF_INIT;
+    if (events_wanted()) {
+        _cleanup_arena_ Arena *a = arena_new();
+        Node *event = node_new(a, NODE_OBJECT);
+        node_set(a, event, "result", node_copy(a, n));
+        events_send(event);
+        return EXIT_DONE;
+    }
     json_write(n, JSON_PRETTY2, &out);
     buf_add_char(&out, '\n');
     fwrite(out.data, 1, out.len, stdout);

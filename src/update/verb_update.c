@@ -2,20 +2,23 @@
  * the next deployment. Order: the lock of the system first, so that what is compared stays so; the manifest,
  * which most often says that there is nothing to do; then layers, objects, the deployment. Cancelled or
  * failing before the last step it leaves the system as it was. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <sys/utsname.h>
 
 #include "base/file.h"
+#include "update/events.h"
+#include "update/image_kargs.h"
 #include "update/ostree_ref.h"
 #include "update/program.h"
 #include "update/progress.h"
 #include "update/status_node.h"
 
 static struct {
-    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge;
-    const char *auth_file, *config_root, *stateroot;
+    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge, force, no_delta,
+        passes_over; /* what did not boot is no news; asked for by name it is an error */
     unsigned jobs;
     StringList kargs;
 } opt;
@@ -25,6 +28,7 @@ static struct {
      &opt.stage, NULL, "put it in place at shutdown (always so of the running system)",                      \
      NULL},                                                                                                  \
         {"lock", 0, OPTION_FLAG, &opt.lock, NULL, "not before `finalize --unlock`", NULL},                   \
+        {"force", 0, OPTION_FLAG, &opt.force, NULL, "also what was tried and did not boot", NULL},           \
         {"reboot", 'r', OPTION_FLAG, &opt.reboot, NULL, "and start it now", NULL},                           \
         {"unchanged-exit-77",                                                                                \
          0,                                                                                                  \
@@ -33,8 +37,7 @@ static struct {
          NULL,                                                                                               \
          "exit with 77 when there is nothing new",                                                           \
          NULL},                                                                                              \
-        {"authfile", 0, OPTION_STRING, &opt.auth_file, "FILE", "credentials (the usual places)", NULL},      \
-        {"config-root", 0, OPTION_STRING, &opt.config_root, "DIR", "whose etc/containers counts (/)", NULL}, \
+        {"no-delta", 0, OPTION_FLAG, &opt.no_delta, NULL, "fetch layers, never a delta", NULL},              \
     {                                                                                                        \
         "jobs", 'j', OPTION_UINT, &opt.jobs, "N", "layers at once (3)", NULL                                 \
     }
@@ -78,12 +81,20 @@ static void fetch_done(Fetch *f)
         close(f->registry.root);
 }
 
+static void warn(void *context, const char *text)
+{
+    progress_end(context);
+    events_send_text("warning", text);
+    if (!events_wanted())
+        fprintf(stderr, "basalt-os: warning: %s\n", text);
+}
+
 /* The administrator's configuration: mirrors, credentials, certificates, proxies. */
 static int fetch_open(Fetch *f, Session *s, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(s->arena);
     f->s = s;
-    f->registry.root = root_open(opt.config_root ? opt.config_root : "/", e);
+    f->registry.root = root_open(options.config_root ? options.config_root : "/", e);
     if (f->registry.root < 0)
         return f->registry.root;
     int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
@@ -96,7 +107,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
         report_write(&r, REPORT_TEXT, &findings);
         fwrite(findings.data ? findings.data : "", 1, findings.len, stderr);
         return error_set(e, -n, "the configuration below %s/etc/containers cannot be used",
-                         opt.config_root ? opt.config_root : "");
+                         options.config_root ? options.config_root : "");
     }
     f->policy_options =
         (PolicyOptions){.policy = &f->policy, .registries_d = &f->registries_d, .registry = &f->registry};
@@ -104,8 +115,8 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
     f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
-    f->auth_files[0] = opt.auth_file;
-    if (opt.auth_file)
+    f->auth_files[0] = options.auth_file;
+    if (options.auth_file)
         f->registry.auth_files = f->auth_files;
     f->import = (ImportOptions){.dirfd = sysroot_fd(s->sysroot),
                                 .repository = "ostree/repo",
@@ -114,6 +125,8 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
                                 .arena = s->arena,
                                 .bootable = true,
                                 .jobs = opt.jobs,
+                                .no_delta = opt.no_delta,
+                                .warn = warn,
                                 .progress = progress_show,
                                 .cancelled = cancel_asked,
                                 .context = &f->progress};
@@ -141,11 +154,16 @@ static const char *commit_name(Session *s, const ImportResult *r)
 
 static int tell_fetched(Session *s, const char *image, const ImportResult *r, int changed)
 {
-    char fetched[16], written[16];
+    char fetched[16], written[16], instead[16];
     bytes_text(r->fetched_bytes, fetched);
     bytes_text(r->written.bytes, written);
     if (!options.json) {
         verb_say("%s is at %s.", image, r->manifest.text);
+        if (r->delta) {
+            bytes_text(r->delta_instead, instead);
+            verb_say("A delta from %.19s was fetched, %s instead of %s: %s in %llu new objects.",
+                     r->delta_from.text, fetched, instead, written, (unsigned long long)r->written.objects);
+        }
         if (r->fetched)
             verb_say("%zu of %zu layers were new: %s fetched, %s in %llu new objects.", r->fetched, r->layers,
                      fetched, written, (unsigned long long)r->written.objects);
@@ -155,6 +173,8 @@ static int tell_fetched(Session *s, const char *image, const ImportResult *r, in
     node_set_string(s->arena, n, "commit", commit_name(s, r));
     node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)r->layers));
     node_set(s->arena, n, "layers-fetched", node_new_int(s->arena, (int64_t)r->fetched));
+    if (r->delta)
+        node_set_string(s->arena, n, "delta-from", r->delta_from.text);
     node_set(s->arena, n, "bytes-fetched", node_new_int(s->arena, (int64_t)r->fetched_bytes));
     node_set(s->arena, n, "objects-written", node_new_int(s->arena, (int64_t)r->written.objects));
     node_set(s->arena, n, "bytes-written", node_new_int(s->arena, (int64_t)r->written.bytes));
@@ -178,14 +198,26 @@ static void tell_next(const Session *s, int changed)
 
 /* ---- doing ---- */
 
-static const char *with_kargs(Session *s, const Deployment *merge)
+/* Those of the deployment that it follows, as the image changes them, and what was asked for. */
+static int next_kargs(Session *s, const char *commit, const Deployment *merge, const char **ret, Error *e)
 {
-    if (opt.kargs.n == 0)
-        return NULL;
+    uint8_t from[OSTREE_CHECKSUM], to[OSTREE_CHECKSUM];
+    struct utsname machine;
+    ImageKargs old = {0}, new;
     const char *text = merge && !opt.no_merge ? merge->options : "";
+    if (uname(&machine) < 0 || !hex_decode(commit, 2 * OSTREE_CHECKSUM, to))
+        return error_set(e, EINVAL, "the kernel arguments of %s", commit);
+    int r = image_kargs_read(s->repo, s->arena, to, machine.machine, &new, e);
+    if (r >= 0 && *text && strlen(merge->checksum) == 2 * OSTREE_CHECKSUM &&
+        hex_decode(merge->checksum, 2 * OSTREE_CHECKSUM, from))
+        (void)image_kargs_read(s->repo, s->arena, from, machine.machine, &old, NULL);
+    if (r < 0)
+        return r;
+    text = image_kargs_update(s->arena, text, &old, &new);
     for (size_t i = 0; i < opt.kargs.n; i++)
         text = arena_printf(s->arena, "%s%s%s", text, *text ? " " : "", opt.kargs.items[i]);
-    return text;
+    *ret = text;
+    return 0;
 }
 
 /* 1: a new deployment; 0: the newest one is of this commit, origin and arguments already. */
@@ -198,12 +230,15 @@ static int make_next(Session *s, const char *commit, const Origin *origin, Error
     if (newest && strcmp(newest->checksum, commit) == 0 && opt.kargs.n == 0 && !opt.no_merge &&
         strcmp(was ? was : "", is ? is : "") == 0)
         return 0;
-    const DeploymentMake m = {.checksum = commit,
-                              .origin = origin,
-                              .options = with_kargs(s, merge),
-                              .no_merge = opt.no_merge,
-                              .locked = opt.lock};
-    int r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
+    const char *kargs = NULL;
+    int r = opt.force ? 0 : boot_failure_check(s, commit, e);
+    if (r >= 0)
+        r = next_kargs(s, commit, merge, &kargs, e);
+    if (r < 0)
+        return r;
+    const DeploymentMake m = {
+        .checksum = commit, .origin = origin, .options = kargs, .no_merge = opt.no_merge, .locked = opt.lock};
+    r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
     return r < 0 ? r : 1;
 }
 
@@ -252,11 +287,16 @@ static int update_to(Session *s, const char *verb, const ImageReference *image, 
     Error e = ERROR_INIT;
     ImportResult result = {0};
     int r = import_and_make(s, image, follow, &result, &e);
+    if (r == -EALREADY && opt.passes_over) {
+        report_add(&s->report, SEVERITY_WARNING, NULL, NULL, "nothing new: %s", e.text);
+        r = 0;
+    }
     if (r < 0)
         return session_failed(s, verb, &e);
     verb_findings(verb, &s->report);
     int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
-    tell_next(s, r);
+    if (e.code == 0)
+        tell_next(s, r);
     return opt.reboot && r > 0 ? verb_reboot(verb) : code;
 }
 
@@ -292,17 +332,21 @@ static int check(Session *s, const ImageReference *image, Error *e)
         node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)c.layers));
         node_set(s->arena, n, "layers-missing", node_new_int(s->arena, (int64_t)c.missing));
         node_set(s->arena, n, "bytes-missing", node_new_int(s->arena, (int64_t)c.missing_bytes));
+        if (c.delta_bytes)
+            node_set(s->arena, n, "bytes-delta", node_new_int(s->arena, (int64_t)c.delta_bytes));
         verb_json(n);
         return c.changed;
     }
-    char bytes[16];
+    char bytes[16], delta[16];
     bytes_text(c.missing_bytes, bytes);
+    bytes_text(c.delta_bytes, delta);
     if (!c.changed)
         verb_say("No update: %s is at %s.", name, c.manifest.digest.text);
     else
-        verb_say("%s has%s%s %s: %zu of %zu layers to fetch, %s.\nNext: basalt-os upgrade", name,
+        verb_say("%s has%s%s %s: %zu of %zu layers to fetch, %s%s%s%s.\nNext: basalt-os upgrade", name,
                  version ? " version " : "", version ? version : "", c.manifest.digest.text, c.missing,
-                 c.layers, bytes);
+                 c.layers, bytes, c.delta_bytes ? " (" : "", c.delta_bytes ? delta : "",
+                 c.delta_bytes ? " as a delta)" : "");
     return c.changed;
 }
 
@@ -312,6 +356,7 @@ int verb_upgrade(int argc _unused_, char **argv)
     ImageReference image;
     Error e = ERROR_INIT;
     cancel_catch();
+    opt.passes_over = true;
     int r = session_open(&s, !opt.check, &e);
     if (r >= 0)
         r = followed(&s, &image, &e);

@@ -3,7 +3,8 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --progress: each call, on standard error; --refuse: the image is not accepted. */
+ * --progress: each call, on standard error; --bootable: no other image; --no-delta; --in-process: no other
+ * process. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +19,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, refuse;
+    bool kill, progress, bootable, in_process, no_delta;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -43,12 +44,10 @@ static void progress(void *context, const ImportProgress *p)
                 (unsigned long long)p->total, p->layers, p->kept, p->fetched);
 }
 
-static int accept_image(void *context, const Manifest *manifest, const ImageConfig *config, Error *e)
+static void warn(void *context, const char *text)
 {
-    const Driver *d = context;
-    return d->refuse ? error_set(e, EPERM, "%s with %zu layers is not wanted", manifest->digest.text,
-                                 config->n_diff_ids)
-                     : 0;
+    (void)context;
+    fprintf(stderr, "warning: %s\n", text);
 }
 
 static bool cancelled(void *context)
@@ -94,6 +93,8 @@ static int run_import(const ImportOptions *o, const ImageReference *reference, A
     set_number(a, n, "kept", result.kept);
     set_number(a, n, "fetched", result.fetched);
     set_number(a, n, "fetched_bytes", result.fetched_bytes);
+    node_set(a, n, "delta", node_new_bool(a, result.delta));
+    set_number(a, n, "delta_instead", result.delta_instead);
     set_number(a, n, "objects", result.written.objects);
     set_number(a, n, "bytes", result.written.bytes);
     set_number(a, n, "devices", result.dropped.devices);
@@ -123,6 +124,7 @@ static int run_check(const ImportOptions *o, const ImageReference *reference, Ar
     set_number(a, n, "layers", check.layers);
     set_number(a, n, "missing", check.missing);
     set_number(a, n, "missing_bytes", check.missing_bytes);
+    set_number(a, n, "delta_bytes", check.delta_bytes);
     return print(n);
 }
 
@@ -132,10 +134,12 @@ static bool options_read(int argc, char **argv, Driver *d)
                                             {"max", required_argument, NULL, 'm'},
                                             {"fail", required_argument, NULL, 'f'},
                                             {"errno", required_argument, NULL, 'e'},
+                                            {"no-delta", no_argument, NULL, 'n'},
                                             {"kill", no_argument, NULL, 'k'},
                                             {"cancel", required_argument, NULL, 'c'},
                                             {"progress", no_argument, NULL, 'p'},
-                                            {"refuse", no_argument, NULL, 'r'},
+                                            {"in-process", no_argument, NULL, 'i'},
+                                            {"bootable", no_argument, NULL, 'r'},
                                             {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
@@ -155,14 +159,20 @@ static bool options_read(int argc, char **argv, Driver *d)
         case 'c':
             d->cancel = v;
             break;
+        case 'n':
+            d->no_delta = true;
+            break;
         case 'k':
             d->kill = true;
             break;
         case 'p':
             d->progress = true;
             break;
+        case 'i':
+            d->in_process = true;
+            break;
         case 'r':
-            d->refuse = true;
+            d->bootable = true;
             break;
         default:
             return false;
@@ -194,7 +204,10 @@ int main(int argc, char **argv)
                              .platform = &platform,
                              .jobs = (unsigned)d.jobs,
                              .layer_max = d.max,
-                             .accept = accept_image,
+                             .no_delta = d.no_delta,
+                             .in_process = d.in_process,
+                             .warn = warn,
+                             .bootable = d.bootable,
                              .progress = progress,
                              .cancelled = cancelled,
                              .context = &d,

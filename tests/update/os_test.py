@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""os_test.py PROGRAM: basalt-os on systems below a directory, from an empty one to its third version and back. What it
+"""os_test.py PROGRAM CLIENT: basalt-os on systems below a directory, from an empty one to its third version and back. What it
 leaves is shown to the distribution's ostree, which must see the same."""
 import fcntl
 import json
@@ -7,9 +7,11 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -17,7 +19,7 @@ sys.dont_write_bytecode = True
 
 from images import Image, Layer, Registry, directory, file, layer, layout_write, run, sha256, symlink
 
-PROGRAM = sys.argv.pop(1)
+PROGRAM, CLIENT = sys.argv.pop(1), sys.argv.pop(1)
 here = pathlib.Path(tempfile.mkdtemp(prefix="basalt-os-"))
 KERNEL = "usr/lib/modules/6.1.0"
 BASE = layer(directory("./"), directory("usr"), directory("usr/bin"), directory("usr/lib"), directory("usr/lib/modules"),
@@ -311,6 +313,92 @@ class Looking(Case):
                          {("added", "/usr/added"), ("changed", "/usr/bin/large")})
 
 
+class Served(Case):
+    """As by systemd: a connection becomes the standard input of a program of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.path_ = self.place / "socket"
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(self.path_))
+        self.socket.listen()
+        self.addCleanup(self.socket.close)
+        self.codes = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with connection:
+                program = subprocess.Popen([PROGRAM, "--sysroot", self.root, "--config-root", self.place / "config", "serve"],
+                                           stdin=connection)
+            self.codes.append(program.wait())
+
+    def ask(self, verb, options=None, *arguments, code=0, env=None):
+        done = subprocess.run([CLIENT, self.path_, verb, json.dumps(options or {}), *arguments], capture_output=True, text=True,
+                              timeout=60, env={**os.environ, **(env or {})})
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        lines = done.stdout.splitlines()
+        result = [json.loads(l[7:]) for l in lines if l.startswith("result ")]
+        events = [json.loads(l) for l in lines if not l.startswith("result ")]
+        return (result[0] if result else None), events, done.stderr.strip()
+
+    def test_life(self):
+        self.publish("1.0")
+        result, events, _ = self.ask("switch", {"karg": ["quiet", "nosmt"]}, self.name)
+        self.assertTrue(result["changed"])
+        self.assertEqual(events[-1]["progress"]["done"], events[-1]["progress"]["total"])
+        status, _, _ = self.ask("status")
+        self.assertEqual(status["deployments"][0]["kernel-arguments"], "quiet nosmt")
+        (self.path() / "etc/motd").write_text("mine\n")
+        self.publish("2.0")
+        self.assertTrue(self.ask("upgrade", {"check": True})[0]["changed"])
+        self.assertIn("/etc/motd", self.ask("upgrade")[1][-1]["warning"])
+        self.ask("rollback")
+        self.assertEqual(self.versions(), ["1.0", "2.0"])
+        self.assertEqual(self.ask("upgrade", {"unchanged-exit-77": True, "check": False})[0]["changed"], True)
+        self.ask("upgrade", {"unchanged-exit-77": True}, code=77)
+        self.assertEqual(set(self.codes), {0})
+
+    def test_refused(self):
+        for verb, options, arguments, said in (
+                ("init", {}, [], "EINVAL: a request names one of the verbs"), ("serve", {}, [], "EINVAL"),
+                ("status", {"sysroot": "/"}, [], 'no option "sysroot"'), ("status", {"--json": True}, [], "no option"),
+                ("status", {"what": True}, [], "unknown option"), ("switch", {}, [], ""),
+                ("switch", {"config-root": "/"}, ["x"], "no option"), ("rollback", {}, [], "ENOENT: "),
+                ("status", {"booted": {}}, [], "an object"), ("upgrade", {}, [], "`switch IMAGE` comes first")):
+            _, _, error = self.ask(verb, options, *arguments, code=1)
+            self.assertIn(said, error, (verb, options))
+        for line in (b"{", b"[]", b'{"verb":"status"', b"x" * 70000):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(str(self.path_))
+                s.sendall(line + b"\n")
+                answer = s.makefile().read().splitlines()
+                self.assertEqual(json.loads(answer[-1]), {"exit": 1}, line[:20])
+                self.assertIn("error", json.loads(answer[0]))
+
+    def test_hung_up(self):
+        quiet = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(quiet.close)
+        host = "127.0.0.1:%d" % quiet.getsockname()[1]
+        (self.place / "config/etc/containers/registries.conf").write_text(
+            f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.path_))
+            s.sendall(json.dumps({"verb": "switch", "arguments": [f"{host}/os:1"]}).encode() + b"\n")
+            connection, _ = quiet.accept()
+        for _ in range(100):
+            if self.codes:
+                break
+            time.sleep(0.1)
+        self.assertEqual(self.codes, [0])
+        connection.close()
+        self.os("rollback", "--no-wait", code=1)  # nobody holds the lock any more
+
+
 class Staged(Case):
     def setUp(self):
         super().setUp()
@@ -344,6 +432,55 @@ class Staged(Case):
         self.agrees()
 
 
+class Trials(Case):
+    def setUp(self):
+        super().setUp()
+        (self.root / "boot/grub").mkdir()
+        text = "# GRUB Environment Block\n"
+        (self.root / "boot/grub/grubenv").write_text(text + "#" * (1024 - len(text)))
+        self.publish("1.0")
+        self.os("switch", self.name)
+
+    def name_of(self, index=0):
+        d = self.deployments()[index]
+        return f"{d['osname']}/{d['checksum']}.{d['serial']}"
+
+    def test_trial(self):
+        self.assertEqual((self.json("status")["boot-trial"], self.json("status")["boot-fallback"]), (None, None))
+        self.publish("2.0")
+        self.os("upgrade")
+        self.assertEqual(self.json("status")["boot-trial"],
+                         {"deployment": self.name_of(), "tries": 3, "tries-left": 3, "counted": False})
+        self.assertIn("is on trial: 3 of 3 tries left", self.os("status"))
+        self.assertIn("no deployment of this system runs", self.os("boot-complete", code=1))
+        self.assertIn("not on trial", self.os("boot-complete", "--failed"))
+        self.agrees()
+
+    def test_what_failed_is_no_news(self):
+        self.publish("2.0")
+        self.os("upgrade")
+        failed, name = self.deployments()[0]["checksum"], self.name_of()
+        self.os("rollback")
+        (self.root / "ostree/failed-boots").write_text(f"1700000000 3 {name} {self.name_of()}\n")
+        why = f"deployment {name} did not reach boot-complete.target in 3 tries"
+        status = self.json("status")["boot-fallback"]
+        self.assertEqual(status, {"failed": name, "checksum": failed, "instead": self.name_of(), "tries": 3,
+                                  "timestamp": 1700000000, "reason": why})
+        self.assertIn(f"went back to this system on 2023-11-14 at 22:13:20Z: {why}.", self.os("status"))
+        self.assertFalse(self.json("upgrade")["changed"])
+        self.os("upgrade", "--unchanged-exit-77", code=77)
+        self.assertEqual(self.versions(), ["1.0", "2.0"])
+        for verb in (("switch", self.name), ("deploy", failed)):
+            said = self.os(*verb, code=1)
+            self.assertIn(f"{why}; --force tries it once more", said)
+            self.assertEqual(said.count("\n"), 1)
+        self.os("upgrade", "--force")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.publish("3.0")
+        self.os("upgrade")
+        self.assertIsNone(self.json("status")["boot-fallback"])
+
+
 class Arguments(Case):
     def setUp(self):
         super().setUp()
@@ -365,6 +502,28 @@ class Arguments(Case):
         self.os("rollback")
         self.assertEqual(self.kargs("--append-if-missing=console=tty0"), "root=LABEL=root console=tty0 console=ttyS0")
         self.agrees()
+
+    def test_of_the_image(self):
+        """What an image brings comes and goes with it; what the administrator said stays."""
+        def kargs(version, *lines):
+            directories = [directory("usr/lib/bootc"), directory("usr/lib/bootc/kargs.d")]
+            self.publish(version, *directories, *(file(f"usr/lib/bootc/kargs.d/{i}.toml", l) for i, l in enumerate(lines)))
+            self.os("upgrade")
+            return self.os("kargs").strip()
+        mine = "root=LABEL=root console=tty0 console=ttyS0"
+        machine = os.uname().machine
+        self.assertEqual(kargs("2.0", 'kargs = ["mitigations=auto", "nosmt"]\n',
+                               f'kargs = ["here"]\nmatch-architectures = ["{machine}"]\n',
+                               'kargs = ["elsewhere"]\nmatch-architectures = ["pdp11"]\n'),
+                         f"{mine} mitigations=auto nosmt here")
+        self.os("kargs", "--delete=nosmt", "--append=debug")
+        self.assertEqual(kargs("3.0", 'kargs = ["nosmt", "here", "quiet"]\n'), f"{mine} here debug quiet")
+        self.assertEqual(kargs("4.0"), f"{mine} debug")
+        before = self.deployments()
+        self.publish("5.0", directory("usr/lib/bootc"), directory("usr/lib/bootc/kargs.d"),
+                     file("usr/lib/bootc/kargs.d/1.toml", "kargs = 7\n"))
+        self.assertIn("kargs.d/1.toml", self.os("upgrade", code=1))
+        self.assertEqual(self.deployments(), before)
 
     def test_mistakes(self):
         before = self.deployments()
@@ -391,6 +550,21 @@ class Ends(Case):
         self.assertEqual(self.deployments()[0]["kernel-arguments"], "quiet")
         self.agrees()
         self.assertTrue((self.path(1) / "etc/mine").exists())
+
+    def test_repair(self):
+        self.publish("1.0")
+        self.os("switch", self.name)
+        self.assertIn("nothing to repair", self.os("repair"))
+        for link in (self.root / "ostree").glob("boot.?.?/*/*/*"):
+            link.unlink()
+        self.assertTrue(self.json("status")["problems"])
+        self.publish("2.0")
+        self.os("upgrade", code=1)
+        self.os("repair")
+        self.assertEqual(self.json("status")["problems"], [])
+        self.os("upgrade")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.agrees()
 
     def test_overlay(self):
         self.publish("1.0")
@@ -441,7 +615,6 @@ class Ends(Case):
 
     def test_interrupted(self):
         """By SIGINT while a registry does not answer: nothing is left."""
-        import socket
         quiet = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(quiet.close)
         host = "127.0.0.1:%d" % quiet.getsockname()[1]
