@@ -2,15 +2,11 @@
 one line to say and leaves the old system, or the new one where it was in force already; a second run succeeds."""
 import mmap
 import os
-import pathlib
 import random
-import shutil
-import subprocess
-import tempfile
 import time
 
-from crash_disk import MIB, Disk, make_ext4, mount_all, mounts_of_our_own, umount_all
-from crash_system import Broken, Knowledge, Program, grub_view, kernel_view, need, resolve, tree_lines
+from crash_disk import MIB, Disk, make_ext4, mount_all, scratch, umount_all
+from crash_system import Knowledge, Program, grub_view, kernel_view, need, resolve
 from ext4_raw import Ext4
 
 ROOT, BOOT = 56 * MIB, 24 * MIB
@@ -60,7 +56,6 @@ class Bench:
         self.knowledge.whole(seen, "GRUB")
         for e in seen:
             e.deployment = resolve(self.root, e.link)
-            self.knowledge.tree_whole(e) if e.tree else None
             need(os.path.isdir(self.root / e.deployment), f"GRUB: {e.deployment} is not there")
         return allowed.index(now)
 
@@ -143,11 +138,8 @@ def calls(program, fail_calls, limit, seed):
     """(tries, failures); at most `limit` of them, 0: all."""
     global FAIL_CALLS
     FAIL_CALLS = str(fail_calls)
-    mounts_of_our_own()
-    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    place = pathlib.Path(tempfile.mkdtemp(prefix="basalt-crash-", dir=where))
     tries = bad = 0
-    try:
+    with scratch() as place:
         bench = Bench(program, place)
         for change in changes(bench):
             started = time.monotonic()
@@ -170,6 +162,4 @@ def calls(program, fail_calls, limit, seed):
                   f"{', '.join(f'{v} {k}' for k, v in sorted(ends.items()))}"
                   f"{f' (after {on})' if on else ''}, {time.monotonic() - started:.1f} s", flush=True)
         umount_all(bench.root)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     return tries, bad

@@ -1,13 +1,11 @@
 """Full disks: a change with every so much room on the root and on /boot. It says how much is missing, and leaves the
 system and the usage of the disks as they were; with room again it succeeds."""
 import os
-import pathlib
 import re
 import shutil
-import tempfile
 
 from crash_calls import Bench
-from crash_disk import mounts_of_our_own, umount_all
+from crash_disk import scratch, umount_all
 from crash_system import need
 
 KIB = (0, 16, 64, 128, 256, 512, 768, 1024, 1280, 1536, 2048, 2560, 3072, 4096, 4608, 5120, 6144, 8192)
@@ -66,12 +64,9 @@ def one(bench, words, before):
 
 def full(program, levels):
     """(tries, failures); with so many of KIB, evenly."""
-    mounts_of_our_own()
-    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    place = pathlib.Path(tempfile.mkdtemp(prefix="basalt-crash-", dir=where))
     tries = bad = 0
     sizes = [KIB[i * len(KIB) // levels] for i in range(min(levels, len(KIB)))]
-    try:
+    with scratch() as place:
         bench = Bench(program, place, "-m", "0", "-N", "2000")
         bench.restore()
         bench.program.publish(2)
@@ -102,6 +97,4 @@ def full(program, levels):
                 unit = "inodes" if what == "inodes" else "bytes"
                 print(f"full {what}: {' '.join(words)} fits in {min(fitted) if fitted else '-'} {unit}", flush=True)
         umount_all(bench.root)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     return tries, bad

@@ -1,16 +1,13 @@
 """kill -9 at a random moment of a random change, over and over on one system that is never put right by anybody but
 the next change. After each the system is whole, seen with both pairs of eyes."""
-import os
-import pathlib
 import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 
 from crash_calls import Bench
-from crash_disk import mounts_of_our_own, umount_all
+from crash_disk import scratch, umount_all
 from crash_system import kernel_view, need
 
 VERSIONS = (1, 2, 3)
@@ -87,11 +84,8 @@ class Torture:
 
 def kills(program, n, seed):
     """(kills, failures)."""
-    mounts_of_our_own()
-    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    place = pathlib.Path(tempfile.mkdtemp(prefix="basalt-crash-", dir=where))
     bad = 0
-    try:
+    with scratch() as place:
         bench = Bench(program, place)
         bench.restore()
         torture = Torture(bench, random.Random(seed))
@@ -110,6 +104,4 @@ def kills(program, n, seed):
         print(f"kills: {torture.ended.get(-9, 0)} killed, {torture.ended.get(0, 0)} ran to their end, "
               f"{torture.ended.get(1, 0)} had nothing to do", flush=True)
         umount_all(bench.root)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     return torture.ended.get(-9, 0), bad
