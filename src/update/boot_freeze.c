@@ -36,12 +36,17 @@ static _noreturn_ void watch(int fd, int socket)
     _exit(0);
 }
 
-/* 0, or why the file system cannot be frozen: then a sync has to do. */
-static int freeze_and_thaw(int fd)
+/* 0, or why the file system cannot be frozen: then a sync has to do. One that could not be thawed is left to
+ * the child. */
+static int freeze_and_thaw(int fd, bool *ret_frozen)
 {
+    *ret_frozen = false;
     if (ioctl(fd, FIFREEZE, 0) < 0)
         return -errno;
-    return ioctl(fd, FITHAW, 0) < 0 && errno != EINVAL ? -errno : 0;
+    if (ioctl(fd, FITHAW, 0) == 0 || errno == EINVAL)
+        return 0;
+    *ret_frozen = true;
+    return -errno;
 }
 
 static int frozen_once(int fd, Error *e)
@@ -58,12 +63,16 @@ static int frozen_once(int fd, Error *e)
         close(ours);
         watch(fd, theirs);
     }
-    int r = freeze_and_thaw(fd);
-    (void)send(ours, "x", 1, MSG_NOSIGNAL);
+    bool frozen;
+    int r = freeze_and_thaw(fd, &frozen);
+    if (!frozen)
+        (void)send(ours, "x", 1, MSG_NOSIGNAL);
     closep(&ours);
     ours = -EBADF;
     while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ;
+    if (frozen)
+        return error_errno(e, r, "thawing the file system of /boot");
     if (r == -EOPNOTSUPP || r == -EPERM || r == -ENOSYS || r == -EBUSY || r == -ENOTTY)
         return 0;
     return r < 0 ? error_errno(e, r, "freezing the file system of /boot") : 0;

@@ -316,6 +316,21 @@ static int policy_ask(const ImportOptions *o, const ImageReference *reference, I
     return o->policy ? policy_check_image(o->policy, o->arena, &image, &ret->verdict, e) : 0;
 }
 
+/* Not even a directory could be made: what it would take is worth asking for. */
+static int full_from_the_start(const ImportOptions *o, ImageSource *source, Arena *a, Error *e)
+{
+    _cleanup_object_store_ ObjectStore *s = NULL;
+    Error why = ERROR_INIT;
+    ImportPlan plan;
+    int r = object_store_open_reading(o->dirfd, o->repository, &s, NULL);
+
+    if (r >= 0)
+        r = import_plan_make(source, o->platform, s, a, &plan, NULL);
+    if (r >= 0 && import_space_check(object_store_directory(s), &plan, &why) == -ENOSPC)
+        return error_set(e, ENOSPC, "%s", why.text);
+    return error_wrap(e, -ENOSPC, "the file system of the repository is full");
+}
+
 static int import_new(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
                       const char *ref, ImportResult *ret, Error *e)
 {
@@ -324,6 +339,8 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
     ImportPlan plan;
 
     int r = object_store_open(o->dirfd, o->repository, o->step, o->step_context, &s, e);
+    if (r == -ENOSPC)
+        return full_from_the_start(o, source, a, e);
     if (r >= 0)
         r = import_plan_make(source, o->platform, s, a, &plan, e);
     if (r >= 0)

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/map.h"
 #include "update/image_import.h"
 #include "update/ostree_ref.h"
@@ -76,6 +77,9 @@ int image_prune(int repo, PruneCounts *ret, Error *e)
     Needed n = {.arena = a};
     _cleanup_close_ int lock = repo_lock(repo, e);
     int r = lock < 0 ? lock : find_needed(repo, &n, e);
+    /* Of an import that was cut off; nobody is at it, we have the lock. */
+    if (r >= 0 && (r = tree_remove_at(repo, OBJECTS_ASIDE)) < 0)
+        (void)error_errno(e, r, OBJECTS_ASIDE);
     if (r >= 0)
         r = drop_refs(repo, OSTREE_REF_IMAGE, &n, e);
     if (r >= 0)

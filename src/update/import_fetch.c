@@ -2,6 +2,7 @@
  * is for one thread. The first that fails keeps its words and stops the others at their next piece. */
 #include "update/import_plan.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -195,21 +196,44 @@ static void run(Pool *p, size_t jobs)
         pthread_join(threads[--n], NULL);
 }
 
+static uint64_t room_of(int repo)
+{
+    struct statvfs v;
+    return fstatvfs(repo, &v) < 0 ? 0 : (uint64_t)v.f_bavail * v.f_frsize;
+}
+
 /* What is compressed needs at least its own size, unless most of it is there already: then this asks for too
  * much, but never for more than an image of new files would. */
-static int check_space(const ObjectStore *s, const ImportPlan *plan, Error *e)
+int import_space_check(int repo, const ImportPlan *plan, Error *e)
 {
     struct statvfs v;
 
-    if (fstatvfs(object_store_directory(s), &v) < 0)
+    if (fstatvfs(repo, &v) < 0)
         return error_errno(e, -errno, "the file system of the repository");
-    uint64_t room = (uint64_t)v.f_bavail * v.f_frsize;
+    const uint64_t room = (uint64_t)v.f_bavail * v.f_frsize;
     if (room >= plan->missing_bytes)
         return 0;
     return error_set(e, ENOSPC,
                      "the image needs %llu MiB at least, and the file system of the repository has "
                      "%llu MiB left; nothing was fetched",
                      (unsigned long long)(plan->missing_bytes >> 20) + 1, (unsigned long long)(room >> 20));
+}
+
+/* What an archive unpacks to nobody says before: from what its part so far took follows about how much more.
+ */
+static void full_tell(Pool *p, uint64_t room_before)
+{
+    const int repo = object_store_directory(p->store);
+    const uint64_t room = room_of(repo), done = p->progress.done, total = p->progress.total;
+    const uint64_t took = room_before > room ? room_before - room : 0;
+
+    if (done == 0 || done > total)
+        return;
+    (void)error_wrap(&p->error, p->failed,
+                     "%" PRIu64 " MiB were free and hold %u %% of what is to be fetched, about %" PRIu64
+                     " MiB more are needed",
+                     room_before >> 20, (unsigned)(done * 100 / total),
+                     ((uint64_t)((double)took * (double)(total - done) / (double)done) >> 20) + 1);
 }
 
 static void tell_kept(Pool *p)
@@ -249,7 +273,8 @@ int import_fetch(const ImportOptions *o, const ImageReference *reference, Object
     Pool p = {.options = o, .reference = reference, .store = s, .plan = plan, .result = result};
     size_t jobs = o->jobs ? o->jobs : IMPORT_JOBS;
 
-    int r = check_space(s, plan, e);
+    const uint64_t room = room_of(object_store_directory(s));
+    int r = import_space_check(object_store_directory(s), plan, e);
     if (r >= 0)
         r = workers_start(&p, e);
     if (r < 0)
@@ -267,6 +292,8 @@ int import_fetch(const ImportOptions *o, const ImageReference *reference, Object
     run(&p, jobs < plan->missing ? jobs : plan->missing);
     pthread_mutex_destroy(&p.mutex);
     worker_host_free(p.workers);
+    if (p.failed == -ENOSPC)
+        full_tell(&p, room);
     if (p.failed < 0) {
         if (e)
             *e = p.error;

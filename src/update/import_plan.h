@@ -33,6 +33,9 @@ typedef struct ImportPlan {
 int import_plan_make(ImageSource *source, const Platform *platform, const ObjectStore *s, Arena *a,
                      ImportPlan *ret, Error *e);
 
+/* -ENOSPC with the numbers where the layers that are missing cannot have room. */
+int import_space_check(int repo, const ImportPlan *plan, Error *e);
+
 /* Fetches what is missing, in threads; then every layer has its commit. The store may have got objects when
  * this fails. */
 int import_fetch(const ImportOptions *o, const ImageReference *reference, ObjectStore *s, ImportPlan *plan,

@@ -12,8 +12,6 @@
 
 #include "base/file.h"
 
-#define ASIDE "tmp/basalt-import"
-
 enum { XATTRS_SURE = 2 << 10 /* of a file, that any file system has room for */ };
 
 struct ObjectStore {
@@ -47,13 +45,13 @@ int object_store_init(int dirfd, const char *path, Error *e)
 
 static int aside_make(ObjectStore *s, Error *e)
 {
-    int r = tree_remove_at(s->repo, ASIDE);
+    int r = tree_remove_at(s->repo, OBJECTS_ASIDE);
     if (r >= 0)
-        r = dir_make_all_at(s->repo, ASIDE, 0700);
+        r = dir_make_all_at(s->repo, OBJECTS_ASIDE, 0700);
     if (r < 0)
-        return error_errno(e, r, ASIDE);
-    s->aside = openat(s->repo, ASIDE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return s->aside < 0 ? error_errno(e, -errno, ASIDE) : 0;
+        return error_errno(e, r, OBJECTS_ASIDE);
+    s->aside = openat(s->repo, OBJECTS_ASIDE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return s->aside < 0 ? error_errno(e, -errno, OBJECTS_ASIDE) : 0;
 }
 
 int object_store_open_reading(int dirfd, const char *path, ObjectStore **ret, Error *e)
@@ -96,7 +94,7 @@ void object_store_free(ObjectStore *s)
         return;
     if (s->aside >= 0) {
         close(s->aside);
-        (void)tree_remove_at(s->repo, ASIDE);
+        (void)tree_remove_at(s->repo, OBJECTS_ASIDE);
     }
     closep(&s->lock);
     closep(&s->repo);
@@ -416,7 +414,7 @@ static int move_all(ObjectStore *s, bool commits, bool touched[256], Error *e)
     struct dirent *entry;
 
     if (!d)
-        return error_errno(e, -errno, ASIDE);
+        return error_errno(e, -errno, OBJECTS_ASIDE);
     again = -EBADF;
     while (errno = 0, (entry = readdir(d))) {
         char place[OBJECT_PLACE_SIZE], directory[16];
@@ -435,7 +433,7 @@ static int move_all(ObjectStore *s, bool commits, bool touched[256], Error *e)
         if (renameat(s->aside, entry->d_name, s->repo, place) < 0)
             return error_errno(e, -errno, "%s", place);
     }
-    return errno ? error_errno(e, -errno, ASIDE) : 0;
+    return errno ? error_errno(e, -errno, OBJECTS_ASIDE) : 0;
 }
 
 static int sync_directories(ObjectStore *s, const bool touched[256], Error *e)

@@ -8,6 +8,9 @@
 
 #include "update/repo.h"
 
+/* Below the repository: what a session has not committed yet. */
+#define OBJECTS_ASIDE "tmp/basalt-import"
+
 /* Makes an empty repository in an empty or absent directory; 0 also where one is already. */
 int object_store_init(int dirfd, const char *path, Error *e);
 

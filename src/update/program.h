@@ -38,6 +38,9 @@ int session_deploy(Session *s, const DeploymentMake *m, bool stage, Error *e);
 
 /* "basalt-os VERB: text" and the exit code of the error. */
 int verb_failed(const char *verb, const Error *e);
+/* The same of a change. When a disk was full, what the change had stored goes again, and it is said what is
+ * free. */
+int session_failed(Session *s, const char *verb, Error *e);
 void verb_findings(const char *verb, const Report *r); /* on stderr */
 int verb_json(const Node *n);                          /* on stdout, with a newline; the exit code */
 /* A line for people, on stdout; nothing with --json or --quiet. */

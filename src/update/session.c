@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/process.h"
@@ -13,6 +15,7 @@
 #include "update/commit_tree.h"
 #include "update/events.h"
 #include "update/program.h"
+#include "update/progress.h"
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -136,6 +139,38 @@ int verb_failed(const char *verb, const Error *e)
     default:
         return EXIT_FAILED;
     }
+}
+
+static void room_add(Buf *out, int dirfd, const char *path)
+{
+    struct statvfs v;
+    char bytes[16];
+    int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && fstatvfs(fd, &v) == 0) {
+        bytes_text((uint64_t)v.f_bavail * v.f_frsize, bytes);
+        buf_addf(out, "%s%s and %llu inodes in %s/", out->len ? ", " : "", bytes,
+                 (unsigned long long)v.f_favail, path);
+    }
+    closep(&fd);
+}
+
+/* What only came here to find no room is given back: objects that no deployment has, entries half made. */
+int session_failed(Session *s, const char *verb, Error *e)
+{
+    if (!s->sysroot || (e->code != ENOSPC && e->code != EDQUOT))
+        return verb_failed(verb, e);
+    if (sysroot_reload(s->sysroot, NULL) >= 0)
+        (void)deployment_cleanup(s->sysroot, &s->tree, CLEANUP_PRUNE, NULL, NULL);
+    const char *bare = strerror(e->code); /* said by the kernel alone, without numbers */
+    const size_t n = strlen(e->text), n_bare = strlen(bare);
+    if (n < n_bare || strcmp(e->text + n - n_bare, bare) != 0)
+        return verb_failed(verb, e);
+    _cleanup_buf_ Buf room = BUF_INIT;
+    room_add(&room, sysroot_fd(s->sysroot), "ostree");
+    room_add(&room, sysroot_fd(s->sysroot), "boot");
+    Error told = ERROR_INIT;
+    error_set(&told, e->code, "%s (free: %s)", e->text, room.data ? room.data : "?");
+    return verb_failed(verb, &told);
 }
 
 void verb_findings(const char *verb, const Report *r)

@@ -331,6 +331,9 @@ static int clean(Sysroot *s, bool synced, bool trees, Report *report, Error *e)
         r = sysroot_need_whole(s, e);
     if (r >= 0)
         r = sysroot_write_refs(s, e);
+    const bool full = r == -ENOSPC || r == -EDQUOT;
+    if (full) /* what is removed makes the room, and needs no refs: objects stay until somebody prunes */
+        r = 0;
     if (r >= 0)
         r = versions_look(&l, e);
     if (r >= 0 && s->boot >= 0)
@@ -341,6 +344,11 @@ static int clean(Sysroot *s, bool synced, bool trees, Report *report, Error *e)
         r = boot_sync(s, e);
     if (r >= 0)
         r = leftovers_remove(&l, e);
+    if (r >= 0 && full) {
+        const int removed = r;
+        r = sysroot_write_refs(s, e);
+        r = r < 0 ? r : removed;
+    }
     return r < 0 ? error_wrap(e, r, "cleaning up") : r;
 }
 

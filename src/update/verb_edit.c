@@ -82,7 +82,7 @@ int verb_rollback(int argc _unused_, char **argv)
     if (r >= 0)
         r = deployment_rollback(s.sysroot, &s.tree, &e);
     if (r < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     const Deployment *next = session_newest(&s);
     verb_say("The next boot starts %s.%u%s%s.", next->checksum, next->serial,
              next->version ? ", version " : "", next->version ? next->version : "");
@@ -102,7 +102,7 @@ int verb_pin(int argc _unused_, char **argv)
     if (r >= 0)
         r = deployment_set_pinned(s.sysroot, d, !opt.unpin, &e);
     if (r < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     verb_say("Deployment %s.%u is %s%s.", d->checksum, d->serial, r ? "" : "already ",
              opt.unpin ? "unpinned" : "pinned");
     return show_change(&s, argv[0], r);
@@ -195,18 +195,18 @@ int verb_kargs(int argc _unused_, char **argv)
     CmdlineStep *steps;
     const size_t n = steps_asked(a, &steps);
     if (session_open(&s, n > 0 && !opt.diff, &e) < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     const Deployment *from = session_newest(&s), *booted = sysroot_find(s.sysroot, DEPLOYMENT_BOOTED, NULL);
     if (opt.deployment && sysroot_select(s.sysroot, opt.deployment, &from, &e) < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     if (!from) {
         error_set(&e, ENOENT, "nothing is deployed in %s", options.sysroot);
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     }
     const char *text = from->options;
     int r = cmdline_change(a, from->options, steps, n, &text, &e);
     if (r < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     if (opt.diff)
         return show_kargs_diff(a, booted ? booted->options : from->options, text);
     if (n == 0)
@@ -214,7 +214,7 @@ int verb_kargs(int argc _unused_, char **argv)
     if (r == 0)
         verb_say("The kernel arguments are so already.");
     else if (change_kargs(&s, from, text, &e) < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     else
         verb_say("The next boot has the kernel arguments: %s", text);
     return show_change(&s, argv[0], r);
@@ -232,7 +232,7 @@ int verb_cleanup(int argc _unused_, char **argv)
     if (r >= 0)
         r = deployment_cleanup(s.sysroot, &s.tree, what, &s.report, &e);
     if (r < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     verb_say(r ? "Cleaned up." : "There was nothing to clean up.");
     return show_change(&s, argv[0], r);
 }
@@ -296,7 +296,7 @@ int verb_reset(int argc _unused_, char **argv)
     if (r >= 0 && !from)
         r = error_set(&e, ENOENT, "nothing is deployed in %s", options.sysroot);
     if (r < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     const char *name = opt.name ? opt.name : free_stateroot(&s, from->stateroot);
     Origin origin = origin_copy(s.arena, &from->origin);
     origin_forget_transient(&origin);
@@ -310,7 +310,7 @@ int verb_reset(int argc _unused_, char **argv)
     if (r >= 0)
         r = session_deploy(&s, &m, s.live, &e);
     if (r < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     verb_say(
         "The next boot starts this version as new, in the stateroot \"%s\"; \"%s\" stays as the way back.",
         name, from->stateroot);

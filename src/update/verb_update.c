@@ -291,7 +291,7 @@ static int update_to(Session *s, const char *verb, const ImageReference *image, 
         r = 0;
     }
     if (r < 0)
-        return verb_failed(verb, &e);
+        return session_failed(s, verb, &e);
     verb_findings(verb, &s->report);
     int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
     if (e.code == 0)
@@ -362,7 +362,7 @@ int verb_upgrade(int argc _unused_, char **argv)
     if (r >= 0 && opt.check)
         r = check(&s, &image, &e);
     if (r < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     if (opt.check)
         return r || !opt.unchanged_77 ? EXIT_DONE : EXIT_UNCHANGED;
     return update_to(&s, argv[0], &image, &image);
@@ -384,7 +384,7 @@ int verb_switch(int argc _unused_, char **argv)
     else if (image.scheme == SCHEME_PLAIN)
         image.scheme = SCHEME_UNVERIFIED;
     if (session_open(&s, true, &e) < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     return update_to(&s, argv[0], &image, &image);
 }
 
@@ -403,7 +403,7 @@ static int deploy_digest(Session *s, const char *verb, const char *text)
     if (r >= 0)
         r = content_digest_read(text, strlen(text), &digest, &e);
     if (r < 0)
-        return verb_failed(verb, &e);
+        return session_failed(s, verb, &e);
     image = follow;
     image.name.digest = &digest;
     return update_to(s, verb, &image, &follow);
@@ -418,7 +418,7 @@ static int deploy_commit(Session *s, const char *verb, const char *text)
     const Deployment *newest = session_newest(s);
     int r = ostree_checksum_read(text, commit) ? 1 : ostree_ref_read(s->repo, text, commit, &e);
     if (r < 0)
-        return verb_failed(verb, &e);
+        return session_failed(s, verb, &e);
     const bool by_ref = r == 0;
     hex_encode(commit, OSTREE_CHECKSUM, checksum);
     Origin origin = newest && !by_ref ? origin_copy(s->arena, &newest->origin) : (Origin){.arena = s->arena};
@@ -427,7 +427,7 @@ static int deploy_commit(Session *s, const char *verb, const char *text)
         origin_set(&origin, ORIGIN_GROUP, ORIGIN_REFSPEC, text);
     r = make_next(s, checksum, &origin, &e);
     if (r < 0)
-        return verb_failed(verb, &e);
+        return session_failed(s, verb, &e);
     verb_findings(verb, &s->report);
     if (options.json) {
         Node *n = status_node(s->arena, s);
@@ -444,7 +444,7 @@ int verb_deploy(int argc _unused_, char **argv)
     Error e = ERROR_INIT;
     cancel_catch();
     if (session_open(&s, true, &e) < 0)
-        return verb_failed(argv[0], &e);
+        return session_failed(&s, argv[0], &e);
     return strchr(argv[1], ':') && strncmp(argv[1], "sha", 3) == 0 ? deploy_digest(&s, argv[0], argv[1])
                                                                    : deploy_commit(&s, argv[0], argv[1]);
 }

@@ -1,18 +1,22 @@
 """Disks of crash tests: loop devices and mounts that go when the process goes, and a log of every write."""
+import contextlib
 import ctypes
 import fcntl
 import mmap
 import os
+import pathlib
+import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 import time
 
 MIB = 1 << 20
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 0x4000, 1 << 18, 2
 LOOP_CONFIGURE, LOOP_CTL_GET_FREE, BLKFLSBUF, PR_SET_PDEATHSIG = 0x4C0A, 0x4C82, 0x1261, 1
-AUTOCLEAR = 4
+AUTOCLEAR, FITHAW = 4, 0xC0045878
 
 
 def check(result, what):
@@ -40,6 +44,36 @@ def umount(where):
             break
         time.sleep(0.02)
     check(-1, f"umount {where}")
+
+
+def thaw(directory):
+    """True: it was frozen."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.ioctl(fd, FITHAW, 0)
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def scratch():
+    """A directory in memory where that is possible, with mounts that nobody else sees; both go, whatever happens."""
+    mounts_of_our_own()
+    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    place = pathlib.Path(tempfile.mkdtemp(prefix="basalt-crash-", dir=where))
+    try:
+        yield place
+    finally:
+        with open("/proc/self/mountinfo") as f:
+            tops = [line.split()[4] for line in f]
+        for top in reversed([t for t in tops if t.startswith(f"{place}/")]):
+            if os.path.isdir(top):
+                thaw(top)
+            libc.umount2(top.encode(), MNT_DETACH)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def die_with_parent():

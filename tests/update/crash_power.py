@@ -6,14 +6,12 @@ import collections
 import mmap
 import multiprocessing
 import os
-import pathlib
 import random
 import shutil
 import subprocess
-import tempfile
 import time
 
-from crash_disk import MIB, Disk, Log, LoggedDisk, loops_of, make_ext4, mount_all, mounts_of_our_own, umount_all
+from crash_disk import MIB, Disk, Log, LoggedDisk, loops_of, make_ext4, mount_all, mounts_of_our_own, scratch, umount_all
 from crash_system import Broken, Knowledge, Program, grub_view, kernel_view, need, resolve, tree_lines
 from ext4_raw import Ext4
 
@@ -295,14 +293,9 @@ def scene_run(program, place, apart, theirs, n, seed, jobs):
 
 def power(program, points, seed, jobs, theirs=False):
     """(points, failures)."""
-    where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    place = pathlib.Path(tempfile.mkdtemp(prefix="basalt-crash-", dir=where))
-    mounts_of_our_own()
     total = bad = 0
-    try:
+    with scratch() as place:
         for apart in (False, True):
             n, failed = scene_run(program, place / "scene", apart, theirs, points // 2, seed, jobs)
             total, bad = total + n, bad + failed
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     return total, bad

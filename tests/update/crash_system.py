@@ -3,17 +3,17 @@ sees once it has replayed the journal, and what a boot loader sees that does not
 import hashlib
 import json
 import os
-import pathlib
 import random
 import re
 import stat
 import subprocess
 
+from crash_disk import thaw
 from ext4_raw import Damaged
 from images import Image, directory, file, layer, layout_write, symlink
 
 KERNEL = "usr/lib/modules/6.1.0"
-TIMEOUT = 120
+TIMEOUT = 60
 
 
 class Broken(Exception):
@@ -66,8 +66,21 @@ class Program:
         return [self.program, "--sysroot", str(self.root), verb, *words]
 
     def tried(self, verb, *words, before=(), **more):
-        return subprocess.run([*before, *self.words(verb, *words)], capture_output=True, text=True, errors="replace",
-                              stdin=subprocess.DEVNULL, timeout=TIMEOUT, **more)
+        command = [*before, *self.words(verb, *words)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+                                   stdin=subprocess.DEVNULL, **more)
+        try:
+            out, err = process.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            frozen = self.thaw()  # or it could not even be killed
+            process.kill()
+            process.communicate()
+            raise Broken(f"`{verb}` takes for ever{', the file system is frozen' if frozen else ''}")
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+    def thaw(self):
+        """True: something was frozen."""
+        return any([thaw(self.root), thaw(self.root / "boot")])
 
     def run(self, verb, *words):
         done = self.tried(verb, *words)
