@@ -112,6 +112,8 @@ int sandbox_enter(const Sandbox *s, unsigned *ret_lacks, Error *e)
         r = lacks(leave_network(e), SANDBOX_LACKS_NETWORK, ret_lacks);
     if (r >= 0 && s->empty_root)
         r = lacks(enter_empty_root(e), SANDBOX_LACKS_ROOT, ret_lacks);
+    if (r >= 0 && s->files)
+        r = lacks(sandbox_enter_root(s->files, e), SANDBOX_LACKS_ROOT, ret_lacks);
     if (r >= 0 && s->become && (root || !ret_lacks)) /* another user is somebody with less than root only */
         r = lacks(become(s, e), SANDBOX_LACKS_USER, ret_lacks);
     if (r >= 0 && s->filter)

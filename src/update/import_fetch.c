@@ -8,8 +8,6 @@
 
 #include "update/layer_pipe.h"
 
-enum { NOBODY = 65534 };
-
 typedef struct Pool {
     const ImportOptions *options;
     const ImageReference *reference;
@@ -232,7 +230,8 @@ static int workers_start(Pool *p, Error *e)
 
     if (o->in_process || p->plan->missing == 0)
         return 0;
-    int r = layer_host_new(o->uid ? o->uid : NOBODY, o->gid ? o->gid : NOBODY, &p->workers, e);
+    int r =
+        layer_host_new(o->uid ? o->uid : SANDBOX_NOBODY, o->gid ? o->gid : SANDBOX_NOBODY, &p->workers, e);
     if (r < 0 || !worker_host_lacks(p->workers) || !o->warn)
         return r;
     sandbox_lacks_text(worker_host_lacks(p->workers), lacks);

@@ -59,6 +59,7 @@ const Option deploy_options[] = {
 typedef struct Fetch {
     Session *s;
     Registries registries;
+    WorkerHost *http;
     RegistryOptions registry;
     Policy policy;
     RegistriesD registries_d;
@@ -71,8 +72,33 @@ typedef struct Fetch {
 static void fetch_done(Fetch *f)
 {
     progress_end(&f->progress);
+    worker_host_free(f->http);
     if (f->registry.root >= 0)
         close(f->registry.root);
+}
+
+/* Of what others send nothing is read by this process, where the system lets others do it. One lack is told,
+ * not two: it is most likely the same. */
+static void warn_of_lack(void *context _unused_, const char *text)
+{
+    static bool told;
+    if (!told)
+        fprintf(stderr, "basalt-os: warning: %s\n", text);
+    told = true;
+}
+
+static int fetcher_start(Fetch *f, Error *e)
+{
+    char lacks[SANDBOX_LACKS_TEXT_MAX], text[SANDBOX_LACKS_TEXT_MAX + 100];
+    int r = http_host_new(SANDBOX_NOBODY, SANDBOX_NOBODY, &f->http, e);
+
+    if (r < 0 || !worker_host_lacks(f->http))
+        return r;
+    sandbox_lacks_text(worker_host_lacks(f->http), lacks);
+    snprintf(text, sizeof(text),
+             "images are fetched by a process that lacks %s: this system does not let us have it", lacks);
+    warn_of_lack(NULL, text);
+    return 0;
 }
 
 /* The administrator's configuration: mirrors, credentials, certificates, proxies. */
@@ -80,10 +106,11 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(s->arena);
     f->s = s;
-    f->registry.root = root_open(options.config_root ? options.config_root : "/", e);
+    int n = fetcher_start(f, e); /* before there is anything secret to know */
+    f->registry.root = n < 0 ? -EBADF : root_open(options.config_root ? options.config_root : "/", e);
     if (f->registry.root < 0)
-        return f->registry.root;
-    int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
+        return n < 0 ? n : f->registry.root;
+    n = registries_load(s->arena, f->registry.root, &f->registries, &r);
     if (n >= 0)
         n = registries_d_load(s->arena, f->registry.root, &f->registries_d, &r);
     if (n >= 0)
@@ -98,6 +125,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     f->policy_options =
         (PolicyOptions){.policy = &f->policy, .registries_d = &f->registries_d, .registry = &f->registry};
     f->registry.registries = &f->registries;
+    f->registry.http = f->http;
     f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
     f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
@@ -111,6 +139,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
                                 .arena = s->arena,
                                 .bootable = true,
                                 .jobs = opt.jobs,
+                                .warn = warn_of_lack,
                                 .progress = progress_show,
                                 .cancelled = cancel_asked,
                                 .context = &f->progress};
