@@ -15,7 +15,8 @@ enum {
     WAIT_MS = 200,
     CONNECT_MS = 30000,  /* as http_client.c has it */
     PATIENCE_MS = 60000, /* beyond what the process itself waits for anything */
-    HEADERS_MAX = 4 << 20
+    HEADERS_MAX = 4 << 20,
+    HEADER_COST = 64 /* of all answers to a request; each beside its length */
 };
 
 struct HttpApart {
@@ -176,7 +177,7 @@ static int take_body(Answer *a, size_t n, Error *e)
 
 static int take_header(Answer *a, size_t n, Error *e)
 {
-    a->headers += n + 1;
+    a->headers += n + HEADER_COST;
     if (a->headers > HEADERS_MAX)
         return error_set(e, EFBIG, "the answers have too many headers");
     if (a->request->header)

@@ -13,6 +13,7 @@ int http_host_new(uid_t uid, gid_t gid, WorkerHost **ret, Error *e);
 HttpSession *http_session_new_apart(WorkerHost *host);
 
 int http_worker_run(WorkerEnd *w, Error *e);
+int http_worker_confine(WorkerEnd *w, Error *e);
 
 /* For http_client.c, and for tests that put other code in the worker's place. */
 typedef struct HttpApart HttpApart;

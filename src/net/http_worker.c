@@ -91,6 +91,11 @@ static const SandboxCall calls[] = {
     {SYS_clone3, .refuse = ENOSYS}, /* whose flags cannot be seen; the C library then takes the other */
 };
 
+int http_worker_confine(WorkerEnd *w, Error *e)
+{
+    return worker_confine(w, MEMORY_MAX, calls, ELEMENTS(calls), e);
+}
+
 /* ---- frames ---- */
 
 static void put(WorkerEnd *w, WireKind kind, const void *data, size_t n)
@@ -193,7 +198,7 @@ int http_worker_run(WorkerEnd *w, Error *e)
     int r = http_session_new(&session, e);
 
     if (r >= 0)
-        r = worker_confine(w, MEMORY_MAX, calls, ELEMENTS(calls), e);
+        r = http_worker_confine(w, e);
     while (r >= 0 && next_request(w, &text) > 0)
         r = answer(w, session, &text, e);
     return r;
