@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -45,11 +46,8 @@ static const SandboxCall calls[] = {
     CALL(getsockopt),
     CALL(setsockopt),
     CALL(shutdown),
-    CALL(socketpair),
     CALL(pipe2),
     CALL(eventfd2),
-    CALL(fcntl),
-    CALL(ioctl),
     CALL(fstat),
     CALL(newfstatat),
     CALL(statx),
@@ -84,6 +82,14 @@ static const SandboxCall calls[] = {
     {SYS_socket, .only = {{0, UINT32_MAX, AF_INET6}}},
     {SYS_socket, .only = {{0, UINT32_MAX, AF_NETLINK}}},
     {SYS_socket, .refuse = EAFNOSUPPORT},
+    {SYS_socketpair, .only = {{1, 15, SOCK_STREAM}}}, /* one that could be connected to others is none */
+    {SYS_fcntl, .only = {{1, UINT32_MAX, F_GETFL}}},
+    {SYS_fcntl, .only = {{1, UINT32_MAX, F_SETFL}}},
+    {SYS_fcntl, .only = {{1, UINT32_MAX, F_GETFD}}},
+    {SYS_fcntl, .only = {{1, UINT32_MAX, F_SETFD}}},
+    {SYS_ioctl, .only = {{1, UINT32_MAX, FIONBIO}}},
+    {SYS_ioctl, .only = {{1, UINT32_MAX, FIONREAD}}},
+    {SYS_ioctl, .refuse = ENOTTY},
     {SYS_openat, .only = {{2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY}}},
     {SYS_openat, .refuse = EROFS},
     {SYS_mmap, .only = {{2, PROT_EXEC, 0}}},

@@ -102,11 +102,11 @@ static int fetcher_start(Fetch *f, Error *e)
 }
 
 /* The administrator's configuration: mirrors, credentials, certificates, proxies. */
-static int fetch_open(Fetch *f, Session *s, Error *e)
+static int fetch_open(Fetch *f, Session *s, const ImageReference *image, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(s->arena);
     f->s = s;
-    int n = fetcher_start(f, e); /* before there is anything secret to know */
+    int n = image->transport == TRANSPORT_REGISTRY ? fetcher_start(f, e) : 0; /* before we know secrets */
     f->registry.root = n < 0 ? -EBADF : root_open(options.config_root ? options.config_root : "/", e);
     if (f->registry.root < 0)
         return n < 0 ? n : f->registry.root;
@@ -257,7 +257,7 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     _cleanup_(fetch_done)
     Fetch f = {.registry.root = -EBADF};
     const Deployment *newest = session_newest(s);
-    int r = fetch_open(&f, s, e);
+    int r = fetch_open(&f, s, image, e);
     if (r >= 0)
         r = image_import(&f.import, image, ret, e);
     if (r < 0)
@@ -305,7 +305,7 @@ static int check(Session *s, const ImageReference *image, Error *e)
     _cleanup_(fetch_done)
     Fetch f = {.registry.root = -EBADF};
     ImportCheck c;
-    int r = fetch_open(&f, s, e);
+    int r = fetch_open(&f, s, image, e);
     if (r >= 0)
         r = image_import_check(&f.import, image, s->arena, &c, e);
     if (r < 0)
