@@ -227,7 +227,8 @@ int worker_listen(Worker *w, Error *e)
     ssize_t n;
 
     for (unsigned i = 0; !w->told && (n = recv(w->bell, &v, sizeof(v), MSG_DONTWAIT)) != 0; i++) {
-        if (n < 0 && errno == EINTR)
+        /* ECONNRESET: it has ended with a bell that it did not hear. What it sent before is behind that. */
+        if (n < 0 && (errno == EINTR || errno == ECONNRESET))
             continue;
         if (i == BELLS_MAX || (n < 0 && errno == EAGAIN))
             return 0;

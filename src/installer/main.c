@@ -21,6 +21,17 @@ static const Verb create_verbs[] = {
     {0},
 };
 
+static const Verb image_verbs[] = {
+    {.name = "delta",
+     .arguments = "FROM TO",
+     .help = "write what a machine at FROM needs to fetch to be at TO",
+     .options = image_delta_options,
+     .run = verb_image_delta,
+     .min_args = 2,
+     .max_args = 2},
+    {0},
+};
+
 static const Verb machine_verbs[] = {
     {.name = "list",
      .help = "show the machines of basalt up",
@@ -74,6 +85,7 @@ static const Verb verbs[] = {
      .min_args = 1,
      .max_args = 1},
     {.name = "graph", .help = "print what is made of what, for dot(1)", .run = verb_graph},
+    {.name = "image", .help = "work with images of the operating system", .verbs = image_verbs},
     {.name = "up",
      .help = "run a local cluster of directory machines",
      .options = up_options,

@@ -16,6 +16,9 @@ int verb_convert(int argc, char **argv);
 extern const Option validate_options[];
 int verb_validate(int argc, char **argv);
 
+extern const Option image_delta_options[];
+int verb_image_delta(int argc, char **argv);
+
 extern const Option machine_config_options[];
 int verb_machine_config(int argc, char **argv);
 

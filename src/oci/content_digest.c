@@ -2,6 +2,7 @@
  * before its text is used for anything. A text with a NUL inside is refused by its length. */
 #include "oci/content_digest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -67,4 +68,10 @@ void content_digest_finish(Digest *running, DigestKind kind, ContentDigest *ret)
     char hex[2 * DIGEST_SIZE_MAX + 1];
     hex_encode(bytes, digest_finish(running, bytes), hex);
     set_text(ret, kind, hex);
+}
+
+void referrers_tag(const ContentDigest *subject, char out[REFERRERS_TAG_SIZE])
+{
+    snprintf(out, REFERRERS_TAG_SIZE, "%s-%.64s", content_digest_algorithm(subject),
+             content_digest_hex(subject));
 }

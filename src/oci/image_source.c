@@ -12,6 +12,9 @@ typedef struct SourceKind {
     int (*image)(void *opened, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e);
     int (*blob)(void *opened, const Descriptor *d, const BlobSink *to, Error *e);
     int (*blob_read)(void *opened, const Descriptor *d, size_t max, Buf *ret, Error *e);
+    /* NULL: it has nothing of that kind */
+    int (*referrers)(void *opened, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e);
+    int (*manifest)(void *opened, Arena *a, const Descriptor *d, Manifest *ret, Error *e);
 } SourceKind;
 
 struct ImageSource {
@@ -57,6 +60,17 @@ static int registry_source_blob_read(void *opened, const Descriptor *d, size_t m
     return registry_blob_read(opened, d, max, ret, e);
 }
 
+static int registry_source_referrers(void *opened, Arena *a, const ContentDigest *subject, Manifest *ret,
+                                     Error *e)
+{
+    return registry_referrers(opened, a, subject, ret, e);
+}
+
+static int registry_source_manifest(void *opened, Arena *a, const Descriptor *d, Manifest *ret, Error *e)
+{
+    return registry_manifest(opened, a, &d->digest, ret, e);
+}
+
 /* ---- a layout on disk ---- */
 
 static int layout_source_open(const RegistryOptions *o, const ImageReference *reference, void **ret, Error *e)
@@ -93,6 +107,17 @@ static int layout_source_blob(void *opened, const Descriptor *d, const BlobSink 
 static int layout_source_blob_read(void *opened, const Descriptor *d, size_t max, Buf *ret, Error *e)
 {
     return layout_blob_read(opened, d, max, ret, e);
+}
+
+static int layout_source_referrers(void *opened, Arena *a, const ContentDigest *subject, Manifest *ret,
+                                   Error *e)
+{
+    return layout_referrers(opened, a, subject, ret, e);
+}
+
+static int layout_source_manifest(void *opened, Arena *a, const Descriptor *d, Manifest *ret, Error *e)
+{
+    return layout_manifest(opened, a, d, ret, e);
 }
 
 /* ---- the store of podman and its kin ---- */
@@ -144,14 +169,20 @@ static int storage_source_blob_read(void *opened, const Descriptor *d, size_t ma
 
 /* ---- the table ---- */
 
-static const SourceKind registry_source = {registry_source_open,    registry_source_free,
-                                           registry_source_resolve, registry_source_image,
-                                           registry_source_blob,    registry_source_blob_read};
-static const SourceKind layout_source = {layout_source_open,  layout_source_free, layout_source_resolve,
-                                         layout_source_image, layout_source_blob, layout_source_blob_read};
-static const SourceKind storage_source = {storage_source_open,    storage_source_free,
-                                          storage_source_resolve, storage_source_image,
-                                          storage_source_blob,    storage_source_blob_read};
+static const SourceKind registry_source = {
+    registry_source_open, registry_source_free,      registry_source_resolve,   registry_source_image,
+    registry_source_blob, registry_source_blob_read, registry_source_referrers, registry_source_manifest};
+static const SourceKind layout_source = {
+    layout_source_open, layout_source_free,      layout_source_resolve,   layout_source_image,
+    layout_source_blob, layout_source_blob_read, layout_source_referrers, layout_source_manifest};
+static const SourceKind storage_source = {storage_source_open,
+                                          storage_source_free,
+                                          storage_source_resolve,
+                                          storage_source_image,
+                                          storage_source_blob,
+                                          storage_source_blob_read,
+                                          NULL,
+                                          NULL};
 
 static const SourceKind *const kinds[] = {
     [TRANSPORT_REGISTRY] = &registry_source,          [TRANSPORT_OCI] = &layout_source,
@@ -206,4 +237,16 @@ int image_source_blob(ImageSource *s, const Descriptor *d, const BlobSink *to, E
 int image_source_blob_read(ImageSource *s, const Descriptor *d, size_t max, Buf *ret, Error *e)
 {
     return s->kind->blob_read(s->opened, d, max, ret, e);
+}
+
+int image_source_referrers(ImageSource *s, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e)
+{
+    return s->kind->referrers ? s->kind->referrers(s->opened, a, subject, ret, e)
+                              : error_set(e, ENOENT, "such a place says nothing of what refers to an image");
+}
+
+int image_source_manifest(ImageSource *s, Arena *a, const Descriptor *d, Manifest *ret, Error *e)
+{
+    return s->kind->manifest ? s->kind->manifest(s->opened, a, d, ret, e)
+                             : error_set(e, ENOENT, "such a place has one manifest alone");
 }

@@ -22,5 +22,8 @@ int image_source_resolve(ImageSource *s, ContentDigest *ret, Error *e);
 /* As registry_image(), registry_blob(), registry_blob_read(). */
 int image_source_image(ImageSource *s, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret,
                        Error *e);
+/* As registry_referrers(); -ENOENT also of places that keep none. And the manifest of a descriptor. */
+int image_source_referrers(ImageSource *s, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e);
+int image_source_manifest(ImageSource *s, Arena *a, const Descriptor *d, Manifest *ret, Error *e);
 int image_source_blob(ImageSource *s, const Descriptor *d, const BlobSink *to, Error *e);
 int image_source_blob_read(ImageSource *s, const Descriptor *d, size_t max, Buf *ret, Error *e);

@@ -22,6 +22,7 @@ struct Layout {
     Arena *arena;
     Members *members;
     Manifest top;   /* what the name led to */
+    Manifest index; /* index.json; of a docker-archive nothing */
     Alias *aliases; /* of a docker-archive; NULL: blobs are at their own paths */
     size_t n_aliases;
 };
@@ -94,7 +95,7 @@ int layout_blob_read(Layout *l, const Descriptor *d, size_t max, Buf *ret, Error
 
 /* ---- the layout of OCI ---- */
 
-static int read_manifest(Layout *l, Arena *a, const Descriptor *d, Manifest *ret, Error *e)
+int layout_manifest(Layout *l, Arena *a, const Descriptor *d, Manifest *ret, Error *e)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
     int r = layout_blob_read(l, d, MANIFEST_SIZE_MAX, &text, e);
@@ -167,17 +168,16 @@ static int find_image(const ImageReference *ref, const Manifest *index, const De
 static int open_oci(Layout *l, const ImageReference *ref, Error *e)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
-    Manifest index;
     const Descriptor *d = NULL;
     int r = check_version(l, e);
     if (r < 0 || (r = members_read(l->members, "index.json", MANIFEST_SIZE_MAX, &text, e)) < 0)
         return r;
     const ManifestText t = {.data = text.len ? text.data : "", .n = text.len, .media_type = MEDIA_OCI_INDEX};
-    if ((r = manifest_read(l->arena, &t, &index, e)) < 0)
+    if ((r = manifest_read(l->arena, &t, &l->index, e)) < 0)
         return error_wrap(e, r, "index.json");
-    if ((r = find_image(ref, &index, &d, e)) < 0)
+    if ((r = find_image(ref, &l->index, &d, e)) < 0)
         return r;
-    return read_manifest(l, l->arena, d, &l->top, e);
+    return layout_manifest(l, l->arena, d, &l->top, e);
 }
 
 /* ---- what docker save writes ---- */
@@ -357,11 +357,25 @@ int layout_image(Layout *l, Arena *a, const Platform *want, Manifest *ret_index,
         if (depth == DEPTH_MAX)
             return error_set(e, ELOOP, "the index leads to ever another index");
         if ((r = manifest_choose(&m, want, &next, e)) >= 0)
-            r = read_manifest(l, a, next, &m, e);
+            r = layout_manifest(l, a, next, &m, e);
     }
     if (r < 0 || (r = manifest_check_image(&m, e)) < 0)
         return r;
     *ret_index = l->top;
     *ret = m;
     return 0;
+}
+
+int layout_referrers(Layout *l, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e)
+{
+    char tag[REFERRERS_TAG_SIZE];
+    referrers_tag(subject, tag);
+    for (size_t i = 0; i < l->index.n_items; i++) {
+        const Descriptor *d = &l->index.items[i];
+        if (!name_of(d) || strcmp(name_of(d), tag))
+            continue;
+        int r = layout_manifest(l, a, d, ret, e);
+        return r < 0 || ret->kind == MANIFEST_INDEX ? r : error_set(e, EBADMSG, "%s is no index", tag);
+    }
+    return error_set(e, ENOENT, "nothing refers to %s", subject->text);
 }

@@ -18,5 +18,8 @@ int layout_resolve(Layout *l, ContentDigest *ret, Error *e); /* what the name st
 /* As registry_image(), registry_blob(), registry_blob_read(); what is given lives in `a` and in the layout.
  */
 int layout_image(Layout *l, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e);
+/* As registry_referrers(), by that tag as a name in the layout; and the manifest of a descriptor. */
+int layout_referrers(Layout *l, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e);
+int layout_manifest(Layout *l, Arena *a, const Descriptor *d, Manifest *ret, Error *e);
 int layout_blob(Layout *l, const Descriptor *d, const BlobSink *to, Error *e);
 int layout_blob_read(Layout *l, const Descriptor *d, size_t max, Buf *ret, Error *e);

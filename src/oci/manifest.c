@@ -142,7 +142,8 @@ static int read_descriptor(const Node *n, uint64_t max, Descriptor *ret, Error *
     if (n->kind != NODE_OBJECT)
         return document_fault(e, n, "expected a descriptor, found %s", node_kind_name(n->kind));
     int r = document_string(n, "mediaType", DOCUMENT_REQUIRED, &ret->media_type, e);
-    if (r < 0 || (r = document_string(n, "digest", DOCUMENT_REQUIRED, &digest, e)) < 0 ||
+    if (r < 0 || (r = document_string(n, "artifactType", DOCUMENT_OPTIONAL, &ret->artifact_type, e)) < 0 ||
+        (r = document_string(n, "digest", DOCUMENT_REQUIRED, &digest, e)) < 0 ||
         (r = document_size(n, "size", max, &ret->size, e)) < 0 ||
         (r = document_texts(n, "annotations", &ret->annotations, e)) < 0 ||
         (r = document_member(n, "urls", NODE_ARRAY, DOCUMENT_OPTIONAL, &urls, e)) < 0 ||

@@ -17,6 +17,7 @@ enum { MANIFEST_SIZE_MAX = 4 << 20, MANIFEST_LAYERS_MAX = 512, MANIFEST_INDEX_MA
 #define MEDIA_OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
 #define MEDIA_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
 #define MEDIA_OCI_CONFIG      "application/vnd.oci.image.config.v1+json"
+#define MEDIA_OCI_EMPTY       "application/vnd.oci.empty.v1+json" /* of a config that is "{}" */
 #define MEDIA_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define MEDIA_DOCKER_INDEX    "application/vnd.docker.distribution.manifest.list.v2+json"
 #define MEDIA_DOCKER_CONFIG   "application/vnd.docker.container.image.v1+json"
@@ -25,9 +26,10 @@ typedef struct Descriptor {
     const char *media_type;
     ContentDigest digest;
     uint64_t size;
-    Platform platform;       /* of an index; os NULL: not said */
-    const Node *annotations; /* texts; NULL: none */
-    bool urls;               /* it names other places to fetch from, which are not used (CVE-2020-15157) */
+    const char *artifact_type; /* of an index; NULL: not said */
+    Platform platform;         /* of an index; os NULL: not said */
+    const Node *annotations;   /* texts; NULL: none */
+    bool urls;                 /* it names other places to fetch from, which are not used (CVE-2020-15157) */
 } Descriptor;
 
 typedef enum ManifestKind { MANIFEST_IMAGE, MANIFEST_INDEX } ManifestKind;

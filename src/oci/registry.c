@@ -115,6 +115,7 @@ typedef struct Fetch {
     Arena *arena;
     const ContentDigest *digest; /* NULL: by tag */
     const char *tag;             /* NULL: the name's own */
+    const char *path;            /* NULL: that of a manifest */
     Buf body;
     Manifest *manifest;
     ContentDigest *resolved;
@@ -134,6 +135,8 @@ static int restart(void *context)
 
 static const char *manifest_path(Registry *r, const Place *p, const Fetch *f)
 {
+    if (f->path)
+        return f->path;
     return arena_printf(r->arena, "manifests/%s",
                         f->digest ? f->digest->text
                         : f->tag  ? f->tag
@@ -207,6 +210,27 @@ int registry_manifest_tagged(Registry *r, Arena *a, const char *tag, Manifest *r
     int k = walk(r, &(Walk){.visit = visit_manifest, .context = &f, .what = "the manifest"}, e);
     buf_done(&f.body);
     return k;
+}
+
+static int referrers_check(const Manifest *m, Error *e)
+{
+    return m->kind == MANIFEST_INDEX ? 0 : error_set(e, EBADMSG, "the list of referrers is no index");
+}
+
+/* A registry without the API answers in various ways; one that has got it may not know yet what only the tag
+ * names. */
+int registry_referrers(Registry *r, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e)
+{
+    char tag[REFERRERS_TAG_SIZE];
+    const char *path = arena_printf(a, "referrers/%s", subject->text);
+    Fetch f = {.arena = a, .path = path, .manifest = ret};
+    int k = walk(r, &(Walk){.visit = visit_manifest, .context = &f, .what = "the referrers"}, e);
+    buf_done(&f.body);
+    if (k == -ECANCELED || (k >= 0 && ret->kind == MANIFEST_INDEX && ret->n_items > 0))
+        return k;
+    referrers_tag(subject, tag);
+    k = registry_manifest_tagged(r, a, tag, ret, e);
+    return k < 0 ? k : referrers_check(ret, e);
 }
 
 int registry_image(Registry *r, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e)

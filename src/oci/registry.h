@@ -42,6 +42,10 @@ DEFINE_CLEANUP(Registry *, registry_free);
 int registry_manifest(Registry *r, Arena *a, const ContentDigest *digest, Manifest *ret, Error *e);
 /* The one of another tag of the same repository. */
 int registry_manifest_tagged(Registry *r, Arena *a, const char *tag, Manifest *ret, Error *e);
+/* The index of what refers to a manifest (signatures, deltas, …; distribution-spec 1.1): by the API where the
+ * registry has it, else by the tag that is made of the digest. Nobody vouches for what is in it. -ENOENT:
+ * there is none. */
+int registry_referrers(Registry *r, Arena *a, const ContentDigest *subject, Manifest *ret, Error *e);
 /* As registry_manifest(), and through an index to the image for a machine; *ret_index is what the name led
  * to. */
 int registry_image(Registry *r, Arena *a, const Platform *want, Manifest *ret_index, Manifest *ret, Error *e);

@@ -6,11 +6,13 @@
 #include "update/boot_freeze.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,4 +74,26 @@ int boot_freeze_sync(int fd, bool freeze, Error *e)
     if (syncfs(fd) < 0)
         return error_errno(e, -errno, "syncing");
     return freeze ? frozen_once(fd, e) : 0;
+}
+
+static bool is_same_device(const struct statx *a, const struct statx *b)
+{
+    return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
+}
+
+bool boot_freeze_is_due(const char *sysroot)
+{
+    struct statx top, boot, host;
+    int fd = open(sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    bool known = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &top) == 0 &&
+                 statx(fd, "boot", AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &boot) == 0 &&
+                 statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, &host) == 0;
+    close(fd);
+    if (!known || is_same_device(&boot, &host))
+        return false;
+    return (boot.stx_attributes & STATX_ATTR_MOUNT_ROOT) ||
+           (is_same_device(&boot, &top) && (top.stx_attributes & STATX_ATTR_MOUNT_ROOT));
 }

@@ -4,22 +4,25 @@
  * order:
  *
  *   what an earlier run left under the other number goes, after a sync: the boot loader may still read it
- *   kernels, entries, links; a link loader.tmp
+ *   kernels, entries (and a trial of the first, boot_counting.h), links; a link loader.tmp
  *   sync of ostree/, then sync and freeze of boot/
- *   rename of loader.tmp to loader          <- from here on the next boot is another one
+ *   loader.tmp and loader change places     <- from here on the next boot is another one
  *   sync and freeze of boot/
  *
  * A boot loader that sees the old loader after the rename finds its links still there; one that sees the new
- * finds all that it names. Only the links: the same with a rename of ostree/boot.<n>, which the kernel alone
- * reads. */
+ * finds all that it names. The old link stays, as loader.tmp: a rename over it would free its inode, and on
+ * the disk that can come before the directory's block that no longer names it. Only the links: the same with
+ * a rename of ostree/boot.<n>, which the kernel alone reads. */
 #include "update/boot_swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "system/boot_entry.h"
+#include "update/boot_counting.h"
 #include "update/boot_freeze.h"
 #include "update/kernel_files.h"
 #include "update/os_release.h"
@@ -36,7 +39,8 @@ typedef struct Plan {
     Sysroot *s;
     PlanRow *rows;
     size_t n;
-    bool entries; /* else only the links */
+    bool entries;      /* else only the links */
+    const char *trial; /* trial.cfg; NULL: none */
     unsigned bootversion, subbootversion;
 } Plan;
 
@@ -121,7 +125,7 @@ static int what_changes(const Plan *p)
     size_t first = now->n > 0 && now->items[0]->staged ? 1 : 0;
     int change = 0;
 
-    if (p->s->problems.n > 0 || now->n - first != p->n)
+    if (p->s->problems.n > 0 || now->n - first != p->n || !is_text(p->trial, boot_trial_now(p->s)))
         return 2;
     for (size_t i = 0; i < p->n; i++) {
         if (!is_in_force(now->items[first + i], &p->rows[i]))
@@ -154,6 +158,8 @@ static int plan_make(Plan *p, const DeploymentList *wanted, Error *e)
         return error_set(e, EINVAL, "%zu deployments: there can be 1 to %d", p->n, DEPLOYMENTS_MAX);
     for (size_t i = 0; r >= 0 && i < p->n; i++)
         r = row_plan(p, i, e);
+    if (r >= 0)
+        p->trial = boot_trial_plan(p->s, &p->rows[0].d, p->n);
     return r;
 }
 
@@ -271,6 +277,18 @@ static int entries_write(Plan *p, Error *e)
     return 0;
 }
 
+static int trial_write(Plan *p, Error *e)
+{
+    char path[32];
+    int r = p->trial ? sysroot_step(p->s, "the trial", e) : 0;
+
+    if (r < 0 || !p->trial)
+        return r;
+    snprintf(path, sizeof(path), "loader.%u/trial.cfg", p->bootversion);
+    r = file_write_at(p->s->boot, path, p->trial, strlen(p->trial), FILE_WRITE());
+    return r < 0 ? error_errno(e, r, "boot/%s", path) : 0;
+}
+
 static int links_write(Plan *p, Error *e)
 {
     char top[32];
@@ -329,6 +347,16 @@ static int loader_link_write(Plan *p, Error *e)
 
 /* ---- in force ---- */
 
+/* This is what changes the next boot. Not every file system can exchange; the very first has nothing to. */
+static int loader_swap(int boot)
+{
+    if (renameat2(boot, "loader.tmp", boot, "loader", RENAME_EXCHANGE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOENT)
+        return -errno;
+    return renameat(boot, "loader.tmp", boot, "loader") < 0 ? -errno : 0;
+}
+
 static int links_only(Plan *p, Error *e)
 {
     int r = links_write(p, e);
@@ -347,6 +375,8 @@ static int entries_and_links(Plan *p, Error *e)
     if (r >= 0)
         r = entries_write(p, e);
     if (r >= 0)
+        r = trial_write(p, e);
+    if (r >= 0)
         r = links_write(p, e);
     if (r >= 0)
         r = links_swap(p, e);
@@ -356,9 +386,8 @@ static int entries_and_links(Plan *p, Error *e)
         r = boot_sync(p->s, e);
     if (r >= 0)
         r = sysroot_step(p->s, "the swap", e);
-    /* This is what changes the next boot. */
-    if (r >= 0 && renameat(p->s->boot, "loader.tmp", p->s->boot, "loader") < 0)
-        r = error_errno(e, -errno, "boot/loader");
+    if (r >= 0 && (r = loader_swap(p->s->boot)) < 0)
+        error_errno(e, r, "boot/loader");
     return r < 0 ? r : boot_sync(p->s, e);
 }
 

@@ -49,19 +49,34 @@ static int apply(Sysroot *s, const DeploymentTree *t, const DeploymentList *want
     return r < 0 ? r : changed;
 }
 
-int deployment_rollback(Sysroot *s, const DeploymentTree *t, Error *e)
+int deployment_set_first(Sysroot *s, const DeploymentTree *t, const Deployment *d, Error *e)
+{
+    int r = begin(s, e);
+
+    if (r >= 0)
+        r = need_listed(s, d, &d, e);
+    if (r < 0)
+        return r;
+    const DeploymentList wanted = deployment_list_first(s->arena, &s->list, d);
+    return apply(s, t, &wanted, true, e);
+}
+
+const Deployment *deployment_rollback_target(const Sysroot *s)
 {
     const Deployment *now = sysroot_find(s, DEPLOYMENT_BOOTED, NULL);
-    const Deployment *target =
-        now && sysroot_find(s, DEPLOYMENT_PENDING, NULL) ? now : sysroot_find(s, DEPLOYMENT_ROLLBACK, NULL);
+    return now && sysroot_find(s, DEPLOYMENT_PENDING, NULL) ? now
+                                                            : sysroot_find(s, DEPLOYMENT_ROLLBACK, NULL);
+}
+
+int deployment_rollback(Sysroot *s, const DeploymentTree *t, Error *e)
+{
+    const Deployment *target = deployment_rollback_target(s);
     int r = begin(s, e);
 
     if (r < 0)
         return r;
-    if (!target)
-        return error_set(e, ENOENT, "there is no deployment to go back to");
-    const DeploymentList wanted = deployment_list_first(s->arena, &s->list, target);
-    return apply(s, t, &wanted, true, e);
+    return target ? deployment_set_first(s, t, target, e)
+                  : error_set(e, ENOENT, "there is no deployment to go back to");
 }
 
 int deployment_set_origin(Sysroot *s, const Deployment *d, const Origin *origin, Error *e)

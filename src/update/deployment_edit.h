@@ -6,6 +6,9 @@
 /* The rollback deployment becomes the default one; once more, and the order is as before. A staged deployment
  * is given up. -ENOENT: there is only one. */
 int deployment_rollback(Sysroot *s, const DeploymentTree *t, Error *e);
+const Deployment *deployment_rollback_target(const Sysroot *s); /* NULL: there is none */
+/* The same for a certain one. */
+int deployment_set_first(Sysroot *s, const DeploymentTree *t, const Deployment *d, Error *e);
 int deployment_set_pinned(Sysroot *s, const Deployment *d, bool pinned, Error *e);
 /* Rewrites a deployment's origin file. */
 int deployment_set_origin(Sysroot *s, const Deployment *d, const Origin *origin, Error *e);

@@ -11,9 +11,7 @@
 #include "update/ostree_ref.h"
 
 #define KEY_CONFIG   "ostree.container.image-config"
-#define KEY_VERSION  "ostree.importer.version"
 #define KEY_MANIFEST "ostree.manifest"
-#define KEY_DIGEST   "ostree.manifest-digest"
 #define KEY_INDEX    "basalt.index-digest" /* of the index that led to the manifest */
 #define KEY_CREATED  "org.opencontainers.image.created"
 
@@ -47,7 +45,7 @@ int image_import_record(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKS
 
     if (r < 0)
         return r;
-    const char *digest = commit_metadata(&c, KEY_DIGEST), *index = commit_metadata(&c, KEY_INDEX);
+    const char *digest = commit_metadata(&c, IMPORT_KEY_DIGEST), *index = commit_metadata(&c, KEY_INDEX);
     const char *manifest = commit_metadata(&c, KEY_MANIFEST);
     record.config_text = commit_metadata(&c, KEY_CONFIG);
     if (!digest || !manifest || !record.config_text)
@@ -183,7 +181,7 @@ static uint64_t timestamp_of(const ImportPlan *p)
 
     if ((created && time_read(created, &t)) || (p->config.created && time_read(p->config.created, &t)))
         return t;
-    return (uint64_t)time(NULL);
+    return 0; /* not known; the time of the import would make another commit each time */
 }
 
 /* What builders leave where they had mounted something. */
@@ -233,11 +231,11 @@ static int commit_put(const ImportPlan *p, ObjectStore *s, ImportResult *ret, Er
                                     p->index.digest.text,
                                     KEY_CONFIG,
                                     p->config_text,
-                                    KEY_VERSION,
+                                    IMPORT_KEY_VERSION,
                                     "basalt " BASALT_VERSION,
                                     KEY_MANIFEST,
                                     arena_memdup(a, p->manifest.bytes, p->manifest.n_bytes),
-                                    KEY_DIGEST,
+                                    IMPORT_KEY_DIGEST,
                                     p->manifest.digest.text,
                                     version ? "version" : NULL,
                                     version,
@@ -249,7 +247,9 @@ static int commit_put(const ImportPlan *p, ObjectStore *s, ImportResult *ret, Er
         memcpy(ret->base, p->layers[0].commit, OSTREE_CHECKSUM);
         c.parent = ret->base;
     }
-    int r = merge(p, s, &c, e);
+    memcpy(c.tree, p->tree, OSTREE_CHECKSUM);
+    memcpy(c.meta, p->meta, OSTREE_CHECKSUM);
+    int r = p->has_tree ? 0 : merge(p, s, &c, e);
     if (r < 0)
         return r;
     ostree_commit_encode(&c, &out);
@@ -272,6 +272,8 @@ static int refs_write(const ImportOptions *o, const ImportPlan *p, const ObjectS
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < p->n_layers; i++) {
+        if (!p->layers[i].have)
+            continue; /* a delta was fetched instead */
         r = step(o, e);
         if (r >= 0)
             r = ostree_ref_write(repo, p->layers[i].ref, p->layers[i].commit, e);
@@ -333,7 +335,9 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
         return error_set(
             e, ENOEXEC, "no operating system: it has neither the label containers.bootc nor ostree.bootable");
     like_find(o, s, ref, a, &plan);
-    r = import_fetch(o, reference, s, &plan, ret, e);
+    r = import_delta(o, reference, source, &s, &plan, ret, e);
+    if (r == 0)
+        r = import_fetch(o, reference, s, &plan, ret, e);
     if (r >= 0)
         r = commit_put(&plan, s, ret, e);
     if (r >= 0)
@@ -406,6 +410,7 @@ int image_import_check(const ImportOptions *options, const ImageReference *refer
     ImportOptions o = *options;
     uint8_t commit[OSTREE_CHECKSUM];
     ImportRecord record;
+    ImportDelta delta = {0};
     Platform platform;
     ImportPlan plan;
     char *ref;
@@ -419,6 +424,7 @@ int image_import_check(const ImportOptions *options, const ImageReference *refer
         r = current_read(s, ref, a, commit, &record, e);
     if (r < 0)
         return r;
+    (void)import_delta_find(&o, source, s, &plan, a, &delta, NULL);
     *ret = (ImportCheck){.index = plan.index,
                          .manifest = plan.manifest,
                          .config = plan.config,
@@ -426,6 +432,7 @@ int image_import_check(const ImportOptions *options, const ImageReference *refer
                          .changed = r == 0 || !content_digest_equal(&record.digest, &plan.manifest.digest),
                          .layers = plan.n_layers,
                          .missing = plan.missing,
-                         .missing_bytes = plan.missing_bytes};
+                         .missing_bytes = plan.missing_bytes,
+                         .delta_bytes = delta.size};
     return 0;
 }

@@ -5,8 +5,9 @@
  * is not fetched twice, nor when only its compression changed. The image is one more commit, as ostree-ext
  * makes it (crates/ostree-ext/src/container/store.rs): metadata ostree.manifest-digest, ostree.manifest,
  * ostree.container.image-config, ostree.importer.version; its parent is the encapsulated commit where the
- * image holds one. All of it appears at the end: whatever fails, the repository has the refs and objects that
- * it had. */
+ * image holds one. Where a delta from an image that is here is less than the missing layers, it is fetched
+ * instead (import_delta.c): the commit is the same one, those layers do not exist. All of it appears at the
+ * end: whatever fails, the repository has the refs and objects that it had. */
 #include "oci/image_config.h"
 #include "oci/image_source.h"
 #include "oci/policy_check.h"
@@ -22,6 +23,7 @@ typedef struct ImportProgress {
     uint64_t layer_done;          /* bytes of it, compressed */
     uint64_t done, total;         /* of all that is fetched */
     size_t layers, kept, fetched; /* fetched: whole */
+    bool delta;                   /* it is one that is fetched, as if it were the only layer */
 } ImportProgress;
 
 typedef struct ImportOptions {
@@ -40,7 +42,9 @@ typedef struct ImportOptions {
     bool in_process;     /* layers are unpacked by this process: for tests under sanitizers */
     uid_t uid;           /* else in processes of this user (layer_worker.h); 0: nobody */
     gid_t gid;
-    void (*warn)(void *context, const char *text); /* once: what these cannot be kept from; NULL allowed */
+    bool no_delta; /* fetch layers even where a delta (delta.h) would be less */
+    /* What the processes cannot be kept from; why a delta was not used after all. Each once; NULL allowed. */
+    void (*warn)(void *context, const char *text);
     void (*progress)(void *context, const ImportProgress *p); /* of any thread, one at a time; NULL allowed */
     bool (*cancelled)(void *context);                         /* of any thread; NULL allowed. -ECANCELED */
     void *context;
@@ -55,6 +59,9 @@ typedef struct ImportResult {
     ContentDigest manifest;        /* the one for the platform */
     size_t layers, kept, fetched;
     uint64_t fetched_bytes; /* compressed */
+    bool delta;             /* they are of a delta: no layer was fetched */
+    ContentDigest delta_from;
+    uint64_t delta_instead; /* bytes of the layers that it stands for */
     ObjectCounts written;
     LayerDropped dropped;           /* of the layers that were fetched */
     PolicyVerdict verdict;          /* of an image that is new here */
@@ -77,6 +84,7 @@ typedef struct ImportCheck {
     bool changed;            /* against the commit that the ref of its name has; true too without one */
     size_t layers, missing;  /* missing: to be fetched */
     uint64_t missing_bytes;  /* compressed */
+    uint64_t delta_bytes;    /* of a delta that would do instead; 0: there is none */
 } ImportCheck;
 int image_import_check(const ImportOptions *o, const ImageReference *reference, Arena *a, ImportCheck *ret,
                        Error *e);

@@ -232,9 +232,14 @@ static int workers_start(Pool *p, Error *e)
         return 0;
     int r =
         layer_host_new(o->uid ? o->uid : SANDBOX_NOBODY, o->gid ? o->gid : SANDBOX_NOBODY, &p->workers, e);
-    if (r < 0 || !worker_host_lacks(p->workers) || !o->warn)
+    if (r < 0)
         return r;
-    sandbox_lacks_text(worker_host_lacks(p->workers), lacks);
+    /* What the process that fetches lacks as well has been told by whoever has started that. */
+    const unsigned told = o->registry && o->registry->http ? worker_host_lacks(o->registry->http) : 0;
+    const unsigned missing = worker_host_lacks(p->workers) & ~told;
+    if (!missing || !o->warn)
+        return 0;
+    sandbox_lacks_text(missing, lacks);
     _cleanup_buf_ Buf text = BUF_INIT;
     buf_addf(&text, "layers are unpacked by processes that lack %s: this system does not let us have it",
              lacks);

@@ -1,6 +1,9 @@
 #pragma once
-/* What an image is made of and what of it is there already; for image_import.c and import_fetch.c alone. */
+/* What an image is made of and what of it is there already; for image_import.c and its import_*.c alone. */
 #include "update/image_import.h"
+
+#define IMPORT_KEY_DIGEST  "ostree.manifest-digest" /* of the metadata of an image's commit */
+#define IMPORT_KEY_VERSION "ostree.importer.version"
 
 typedef struct ImportLayer {
     const Descriptor *blob;
@@ -21,6 +24,8 @@ typedef struct ImportPlan {
     bool has_like;
     uint8_t like[OSTREE_CHECKSUM]; /* a directory whose files probably come again */
     uint64_t missing_bytes;
+    bool has_tree; /* the image's, without its layers; what it encapsulates is in layers[0].commit */
+    uint8_t tree[OSTREE_CHECKSUM], meta[OSTREE_CHECKSUM];
 } ImportPlan;
 
 /* Asks the source for manifest and config, then the repository for the layers. -EBADMSG also where a layer
@@ -32,3 +37,17 @@ int import_plan_make(ImageSource *source, const Platform *platform, const Object
  * this fails. */
 int import_fetch(const ImportOptions *o, const ImageReference *reference, ObjectStore *s, ImportPlan *plan,
                  ImportResult *result, Error *e);
+
+/* A delta that could be fetched instead, which nobody has looked into yet. 1: *ret; 0: none. */
+typedef struct ImportDelta {
+    const Descriptor *manifest;
+    ContentDigest from;
+    uint64_t size;
+    uint8_t tree[OSTREE_CHECKSUM], meta[OSTREE_CHECKSUM]; /* of the image that it starts from */
+} ImportDelta;
+int import_delta_find(const ImportOptions *o, ImageSource *source, const ObjectStore *s,
+                      const ImportPlan *plan, Arena *a, ImportDelta *ret, Error *e);
+/* 1: the store has the whole tree (plan->has_tree); 0: the layers are wanted, and the store may be another
+ * one than before. */
+int import_delta(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
+                 ObjectStore **s, ImportPlan *plan, ImportResult *result, Error *e);

@@ -44,13 +44,19 @@ int verb_json(const Node *n);                          /* on stdout, with a newl
 void verb_say(const char *format, ...) _printf_(1, 2);
 int verb_reboot(const char *verb); /* asks the init process; the exit code */
 
+/* What `status` says of trials and of what did not boot. */
+void boot_state_show(Arena *a, const Session *s);
+void boot_state_node(Arena *a, const Session *s, Node *n);
+/* -EALREADY with a text for people: this commit was tried, and did not boot. */
+int boot_failure_check(Session *s, const char *checksum, Error *e);
+
 /* SIGINT and SIGTERM from now on are asked for, not followed. */
 void cancel_catch(void);
 bool cancel_asked(void *context);
 
 extern const Option status_options[], upgrade_options[], switch_options[], deploy_options[],
     rollback_options[], pin_options[], kargs_options[], diff_options[], cleanup_options[], finalize_options[],
-    reset_options[], verify_options[], overlay_options[];
+    reset_options[], verify_options[], overlay_options[], boot_complete_options[];
 int verb_init(int argc, char **argv);
 int verb_serve(int argc, char **argv);
 int verb_status(int argc, char **argv);
@@ -62,7 +68,9 @@ int verb_pin(int argc, char **argv);
 int verb_kargs(int argc, char **argv);
 int verb_overlay(int argc, char **argv);
 int verb_diff(int argc, char **argv);
+int verb_boot_complete(int argc, char **argv);
 int verb_cleanup(int argc, char **argv);
+int verb_repair(int argc, char **argv);
 int verb_finalize(int argc, char **argv);
 int verb_reset(int argc, char **argv);
 int verb_verify(int argc, char **argv);

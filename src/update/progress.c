@@ -66,9 +66,13 @@ void progress_show(void *progress, const ImportProgress *now)
     bytes_text(now->total, total);
     bytes_text(per_second, rate);
     left_text(now->total > now->done ? now->total - now->done : 0, per_second, left);
-    fprintf(stderr, "%slayer %zu of %zu: %s of %s, %s/s, %s left%s", p->terminal ? "\r\033[K" : "",
-            now->kept + now->fetched + 1 > now->layers ? now->layers : now->kept + now->fetched + 1,
-            now->layers, done, total, rate, left, p->terminal ? "" : "\n");
+    char what[64] = "delta";
+    if (!now->delta)
+        snprintf(what, sizeof(what), "layer %zu of %zu",
+                 now->kept + now->fetched + 1 > now->layers ? now->layers : now->kept + now->fetched + 1,
+                 now->layers);
+    fprintf(stderr, "%s%s: %s of %s, %s/s, %s left%s", p->terminal ? "\r\033[K" : "", what, done, total, rate,
+            left, p->terminal ? "" : "\n");
     fflush(stderr);
     p->open = p->terminal;
     p->shown = at;

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "format/json.h"
+#include "update/boot_freeze.h"
 #include "update/commit_tree.h"
 #include "update/events.h"
 #include "update/program.h"
@@ -49,7 +50,8 @@ int session_open(Session *s, bool write, Error *e)
 {
     *s = (Session){.repo = -EBADF, .live = strcmp(options.sysroot, "/") == 0, .arena = arena_new()};
     s->report = REPORT_INIT(s->arena);
-    const SysrootOptions how = {.write = write, .freeze = s->live, .wait = wait_for_lock};
+    const SysrootOptions how = {
+        .write = write, .freeze = s->live || boot_freeze_is_due(options.sysroot), .wait = wait_for_lock};
     int r = sysroot_open(options.sysroot, &how, &s->sysroot, e);
     if (r < 0)
         return r;

@@ -56,6 +56,7 @@ Node *status_node(Arena *a, const Session *s)
     node_set(a, n, "deployments", list);
     node_set(a, n, "transaction", node_new(a, NODE_NULL));
     node_set_string(a, n, "failure", sysroot_failure(s->sysroot));
+    boot_state_node(a, s, n);
     const Report *r = sysroot_problems(s->sysroot);
     for (size_t i = 0; i < r->n; i++) {
         Node *p = node_append(problems, node_new(a, NODE_OBJECT));

@@ -41,7 +41,7 @@ int sysroot_init(const char *path, const char *stateroot, Error *e);
 typedef int (*SysrootStep)(void *context, const char *what); /* negative ends the work */
 typedef struct SysrootOptions {
     bool write;   /* takes ostree/lock; for "/" in a mount namespace of its own where /sysroot is writable */
-    bool freeze;  /* the filesystem of /boot is frozen and thawed around a swap: for real machines only */
+    bool freeze;  /* the filesystem of /boot is frozen and thawed around a swap: boot_freeze.h says when */
     bool mutable; /* deployments do not get the immutable flag */
     /* Somebody (a process, as far as can be known, else NULL) holds the lock: true waits for it. Called about
      * every second. NULL: -EBUSY at once. */

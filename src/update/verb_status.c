@@ -104,6 +104,7 @@ int verb_status(int argc _unused_, char **argv)
             show(s.arena, &s, all->items[i], i);
     if (sysroot_failure(s.sysroot))
         printf("The staged deployment did not take its place at shutdown: %s\n", sysroot_failure(s.sysroot));
+    boot_state_show(s.arena, &s);
     verb_findings(argv[0], sysroot_problems(s.sysroot));
     advise(&s);
     return EXIT_DONE;

@@ -2,19 +2,23 @@
  * the next deployment. Order: the lock of the system first, so that what is compared stays so; the manifest,
  * which most often says that there is nothing to do; then layers, objects, the deployment. Cancelled or
  * failing before the last step it leaves the system as it was. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <sys/utsname.h>
 
 #include "base/file.h"
+#include "update/events.h"
+#include "update/image_kargs.h"
 #include "update/ostree_ref.h"
 #include "update/program.h"
 #include "update/progress.h"
 #include "update/status_node.h"
 
 static struct {
-    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge;
+    bool check, stage, reboot, lock, unchanged_77, signed_only, no_merge, force, no_delta,
+        passes_over; /* what did not boot is no news; asked for by name it is an error */
     unsigned jobs;
     StringList kargs;
 } opt;
@@ -24,6 +28,7 @@ static struct {
      &opt.stage, NULL, "put it in place at shutdown (always so of the running system)",                      \
      NULL},                                                                                                  \
         {"lock", 0, OPTION_FLAG, &opt.lock, NULL, "not before `finalize --unlock`", NULL},                   \
+        {"force", 0, OPTION_FLAG, &opt.force, NULL, "also what was tried and did not boot", NULL},           \
         {"reboot", 'r', OPTION_FLAG, &opt.reboot, NULL, "and start it now", NULL},                           \
         {"unchanged-exit-77",                                                                                \
          0,                                                                                                  \
@@ -32,6 +37,7 @@ static struct {
          NULL,                                                                                               \
          "exit with 77 when there is nothing new",                                                           \
          NULL},                                                                                              \
+        {"no-delta", 0, OPTION_FLAG, &opt.no_delta, NULL, "fetch layers, never a delta", NULL},              \
     {                                                                                                        \
         "jobs", 'j', OPTION_UINT, &opt.jobs, "N", "layers at once (3)", NULL                                 \
     }
@@ -77,14 +83,12 @@ static void fetch_done(Fetch *f)
         close(f->registry.root);
 }
 
-/* Of what others send nothing is read by this process, where the system lets others do it. One lack is told,
- * not two: it is most likely the same. */
-static void warn_of_lack(void *context _unused_, const char *text)
+static void warn(void *context, const char *text)
 {
-    static bool told;
-    if (!told)
+    progress_end(context);
+    events_send_text("warning", text);
+    if (!events_wanted())
         fprintf(stderr, "basalt-os: warning: %s\n", text);
-    told = true;
 }
 
 static int fetcher_start(Fetch *f, Error *e)
@@ -97,7 +101,7 @@ static int fetcher_start(Fetch *f, Error *e)
     sandbox_lacks_text(worker_host_lacks(f->http), lacks);
     snprintf(text, sizeof(text),
              "images are fetched by a process that lacks %s: this system does not let us have it", lacks);
-    warn_of_lack(NULL, text);
+    warn(&f->progress, text);
     return 0;
 }
 
@@ -139,7 +143,8 @@ static int fetch_open(Fetch *f, Session *s, const ImageReference *image, Error *
                                 .arena = s->arena,
                                 .bootable = true,
                                 .jobs = opt.jobs,
-                                .warn = warn_of_lack,
+                                .no_delta = opt.no_delta,
+                                .warn = warn,
                                 .progress = progress_show,
                                 .cancelled = cancel_asked,
                                 .context = &f->progress};
@@ -167,11 +172,16 @@ static const char *commit_name(Session *s, const ImportResult *r)
 
 static int tell_fetched(Session *s, const char *image, const ImportResult *r, int changed)
 {
-    char fetched[16], written[16];
+    char fetched[16], written[16], instead[16];
     bytes_text(r->fetched_bytes, fetched);
     bytes_text(r->written.bytes, written);
     if (!options.json) {
         verb_say("%s is at %s.", image, r->manifest.text);
+        if (r->delta) {
+            bytes_text(r->delta_instead, instead);
+            verb_say("A delta from %.19s was fetched, %s instead of %s: %s in %llu new objects.",
+                     r->delta_from.text, fetched, instead, written, (unsigned long long)r->written.objects);
+        }
         if (r->fetched)
             verb_say("%zu of %zu layers were new: %s fetched, %s in %llu new objects.", r->fetched, r->layers,
                      fetched, written, (unsigned long long)r->written.objects);
@@ -181,6 +191,8 @@ static int tell_fetched(Session *s, const char *image, const ImportResult *r, in
     node_set_string(s->arena, n, "commit", commit_name(s, r));
     node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)r->layers));
     node_set(s->arena, n, "layers-fetched", node_new_int(s->arena, (int64_t)r->fetched));
+    if (r->delta)
+        node_set_string(s->arena, n, "delta-from", r->delta_from.text);
     node_set(s->arena, n, "bytes-fetched", node_new_int(s->arena, (int64_t)r->fetched_bytes));
     node_set(s->arena, n, "objects-written", node_new_int(s->arena, (int64_t)r->written.objects));
     node_set(s->arena, n, "bytes-written", node_new_int(s->arena, (int64_t)r->written.bytes));
@@ -204,14 +216,26 @@ static void tell_next(const Session *s, int changed)
 
 /* ---- doing ---- */
 
-static const char *with_kargs(Session *s, const Deployment *merge)
+/* Those of the deployment that it follows, as the image changes them, and what was asked for. */
+static int next_kargs(Session *s, const char *commit, const Deployment *merge, const char **ret, Error *e)
 {
-    if (opt.kargs.n == 0)
-        return NULL;
+    uint8_t from[OSTREE_CHECKSUM], to[OSTREE_CHECKSUM];
+    struct utsname machine;
+    ImageKargs old = {0}, new;
     const char *text = merge && !opt.no_merge ? merge->options : "";
+    if (uname(&machine) < 0 || !hex_decode(commit, 2 * OSTREE_CHECKSUM, to))
+        return error_set(e, EINVAL, "the kernel arguments of %s", commit);
+    int r = image_kargs_read(s->repo, s->arena, to, machine.machine, &new, e);
+    if (r >= 0 && *text && strlen(merge->checksum) == 2 * OSTREE_CHECKSUM &&
+        hex_decode(merge->checksum, 2 * OSTREE_CHECKSUM, from))
+        (void)image_kargs_read(s->repo, s->arena, from, machine.machine, &old, NULL);
+    if (r < 0)
+        return r;
+    text = image_kargs_update(s->arena, text, &old, &new);
     for (size_t i = 0; i < opt.kargs.n; i++)
         text = arena_printf(s->arena, "%s%s%s", text, *text ? " " : "", opt.kargs.items[i]);
-    return text;
+    *ret = text;
+    return 0;
 }
 
 /* 1: a new deployment; 0: the newest one is of this commit, origin and arguments already. */
@@ -224,12 +248,15 @@ static int make_next(Session *s, const char *commit, const Origin *origin, Error
     if (newest && strcmp(newest->checksum, commit) == 0 && opt.kargs.n == 0 && !opt.no_merge &&
         strcmp(was ? was : "", is ? is : "") == 0)
         return 0;
-    const DeploymentMake m = {.checksum = commit,
-                              .origin = origin,
-                              .options = with_kargs(s, merge),
-                              .no_merge = opt.no_merge,
-                              .locked = opt.lock};
-    int r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
+    const char *kargs = NULL;
+    int r = opt.force ? 0 : boot_failure_check(s, commit, e);
+    if (r >= 0)
+        r = next_kargs(s, commit, merge, &kargs, e);
+    if (r < 0)
+        return r;
+    const DeploymentMake m = {
+        .checksum = commit, .origin = origin, .options = kargs, .no_merge = opt.no_merge, .locked = opt.lock};
+    r = session_deploy(s, &m, s->live || opt.stage || opt.lock, e);
     return r < 0 ? r : 1;
 }
 
@@ -278,11 +305,16 @@ static int update_to(Session *s, const char *verb, const ImageReference *image, 
     Error e = ERROR_INIT;
     ImportResult result = {0};
     int r = import_and_make(s, image, follow, &result, &e);
+    if (r == -EALREADY && opt.passes_over) {
+        report_add(&s->report, SEVERITY_WARNING, NULL, NULL, "nothing new: %s", e.text);
+        r = 0;
+    }
     if (r < 0)
         return verb_failed(verb, &e);
     verb_findings(verb, &s->report);
     int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
-    tell_next(s, r);
+    if (e.code == 0)
+        tell_next(s, r);
     return opt.reboot && r > 0 ? verb_reboot(verb) : code;
 }
 
@@ -318,17 +350,21 @@ static int check(Session *s, const ImageReference *image, Error *e)
         node_set(s->arena, n, "layers", node_new_int(s->arena, (int64_t)c.layers));
         node_set(s->arena, n, "layers-missing", node_new_int(s->arena, (int64_t)c.missing));
         node_set(s->arena, n, "bytes-missing", node_new_int(s->arena, (int64_t)c.missing_bytes));
+        if (c.delta_bytes)
+            node_set(s->arena, n, "bytes-delta", node_new_int(s->arena, (int64_t)c.delta_bytes));
         verb_json(n);
         return c.changed;
     }
-    char bytes[16];
+    char bytes[16], delta[16];
     bytes_text(c.missing_bytes, bytes);
+    bytes_text(c.delta_bytes, delta);
     if (!c.changed)
         verb_say("No update: %s is at %s.", name, c.manifest.digest.text);
     else
-        verb_say("%s has%s%s %s: %zu of %zu layers to fetch, %s.\nNext: basalt-os upgrade", name,
+        verb_say("%s has%s%s %s: %zu of %zu layers to fetch, %s%s%s%s.\nNext: basalt-os upgrade", name,
                  version ? " version " : "", version ? version : "", c.manifest.digest.text, c.missing,
-                 c.layers, bytes);
+                 c.layers, bytes, c.delta_bytes ? " (" : "", c.delta_bytes ? delta : "",
+                 c.delta_bytes ? " as a delta)" : "");
     return c.changed;
 }
 
@@ -338,6 +374,7 @@ int verb_upgrade(int argc _unused_, char **argv)
     ImageReference image;
     Error e = ERROR_INIT;
     cancel_catch();
+    opt.passes_over = true;
     int r = session_open(&s, !opt.check, &e);
     if (r >= 0)
         r = followed(&s, &image, &e);

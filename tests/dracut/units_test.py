@@ -8,7 +8,9 @@ import tempfile
 
 SOURCE = pathlib.Path(sys.argv[1]) / 'dracut'
 SYSTEM = pathlib.Path('/usr/lib/systemd/system')
-PROGRAMS = ['/usr/bin/ignition', '/usr/bin/basalt-ignition', '/usr/bin/ignition-rmcfg', '/bin/sh', '/usr/bin/systemctl']
+OS_UNITS = pathlib.Path(sys.argv[1]) / 'systemd'
+PROGRAMS = ['/usr/bin/ignition', '/usr/bin/basalt-ignition', '/usr/bin/ignition-rmcfg', '/bin/sh', '/usr/bin/systemctl',
+            '/usr/bin/basalt-os', '/usr/bin/sleep']
 
 
 def skip(why):
@@ -35,11 +37,11 @@ def make_root(root):
     scripts = root / 'usr/lib/basalt-ignition'
     scripts.mkdir()
     mine = []
-    for file in sorted(SOURCE.glob('*/*')):
-        if file.suffix in ('.service', '.target'):
+    for file in sorted([*SOURCE.glob('*/*'), *OS_UNITS.iterdir()]):
+        if file.suffix in ('.service', '.socket', '.target', '.timer'):
             shutil.copy(file, units)
             mine.append(units / file.name)
-        elif not file.suffix:
+        elif not file.suffix and file.parent != OS_UNITS:
             shutil.copy(file, scripts)
     return mine, scripts
 
@@ -50,9 +52,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix='basalt-units.') as top:
         root = pathlib.Path(top)
         mine, scripts = make_root(root)
+        units = root / 'usr/lib/systemd/system'
         assert len(mine) > 15, mine
         _, said = verify(root, mine)
-        ours = [line for line in said.splitlines() if line.startswith(('ignition-', str(root / 'usr/lib/systemd/system/ignition-')))]
+        ours = [line for line in said.splitlines() if line.startswith(tuple(f'{start}{name}' for name in ('ignition-', 'basalt-os') for start in ('', f'{units}/')))]
         assert not ours, '\n'.join(ours)
         (scripts / 'guard').unlink()  # it would be seen
         _, said = verify(root, mine)

@@ -3,7 +3,8 @@
  *   import-driver [OPTION…] check ROOT REPO IMAGE
  * ROOT has etc/containers. --jobs=N, --max=BYTES of a layer, --fail=N: the Nth step is not done, --errno=N:
  * with that code, --kill: the program ends there instead, --cancel=BYTES: cancelled when so many came,
- * --progress: each call, on standard error; --bootable: no other image; --in-process: no other process. */
+ * --progress: each call, on standard error; --bootable: no other image; --no-delta; --in-process: no other
+ * process. */
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdatomic.h>
@@ -18,7 +19,7 @@ typedef struct Driver {
     atomic_ulong steps, bytes;
     unsigned long fail, cancel, jobs, max;
     int code;
-    bool kill, progress, bootable, in_process;
+    bool kill, progress, bootable, in_process, no_delta;
 } Driver;
 
 static int step(void *context, const char *what)
@@ -92,6 +93,8 @@ static int run_import(const ImportOptions *o, const ImageReference *reference, A
     set_number(a, n, "kept", result.kept);
     set_number(a, n, "fetched", result.fetched);
     set_number(a, n, "fetched_bytes", result.fetched_bytes);
+    node_set(a, n, "delta", node_new_bool(a, result.delta));
+    set_number(a, n, "delta_instead", result.delta_instead);
     set_number(a, n, "objects", result.written.objects);
     set_number(a, n, "bytes", result.written.bytes);
     set_number(a, n, "devices", result.dropped.devices);
@@ -121,17 +124,23 @@ static int run_check(const ImportOptions *o, const ImageReference *reference, Ar
     set_number(a, n, "layers", check.layers);
     set_number(a, n, "missing", check.missing);
     set_number(a, n, "missing_bytes", check.missing_bytes);
+    set_number(a, n, "delta_bytes", check.delta_bytes);
     return print(n);
 }
 
 static bool options_read(int argc, char **argv, Driver *d)
 {
-    static const struct option options[] = {
-        {"jobs", required_argument, NULL, 'j'}, {"max", required_argument, NULL, 'm'},
-        {"fail", required_argument, NULL, 'f'}, {"errno", required_argument, NULL, 'e'},
-        {"kill", no_argument, NULL, 'k'},       {"cancel", required_argument, NULL, 'c'},
-        {"progress", no_argument, NULL, 'p'},   {"in-process", no_argument, NULL, 'i'},
-        {"bootable", no_argument, NULL, 'r'},   {0}};
+    static const struct option options[] = {{"jobs", required_argument, NULL, 'j'},
+                                            {"max", required_argument, NULL, 'm'},
+                                            {"fail", required_argument, NULL, 'f'},
+                                            {"errno", required_argument, NULL, 'e'},
+                                            {"no-delta", no_argument, NULL, 'n'},
+                                            {"kill", no_argument, NULL, 'k'},
+                                            {"cancel", required_argument, NULL, 'c'},
+                                            {"progress", no_argument, NULL, 'p'},
+                                            {"in-process", no_argument, NULL, 'i'},
+                                            {"bootable", no_argument, NULL, 'r'},
+                                            {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
         switch (c) {
@@ -149,6 +158,9 @@ static bool options_read(int argc, char **argv, Driver *d)
             break;
         case 'c':
             d->cancel = v;
+            break;
+        case 'n':
+            d->no_delta = true;
             break;
         case 'k':
             d->kill = true;
@@ -196,6 +208,7 @@ int main(int argc, char **argv)
                              .platform = &platform,
                              .jobs = (unsigned)d.jobs,
                              .layer_max = d.max,
+                             .no_delta = d.no_delta,
                              .in_process = d.in_process,
                              .warn = warn,
                              .bootable = d.bootable,

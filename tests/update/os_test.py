@@ -432,6 +432,55 @@ class Staged(Case):
         self.agrees()
 
 
+class Trials(Case):
+    def setUp(self):
+        super().setUp()
+        (self.root / "boot/grub").mkdir()
+        text = "# GRUB Environment Block\n"
+        (self.root / "boot/grub/grubenv").write_text(text + "#" * (1024 - len(text)))
+        self.publish("1.0")
+        self.os("switch", self.name)
+
+    def name_of(self, index=0):
+        d = self.deployments()[index]
+        return f"{d['osname']}/{d['checksum']}.{d['serial']}"
+
+    def test_trial(self):
+        self.assertEqual((self.json("status")["boot-trial"], self.json("status")["boot-fallback"]), (None, None))
+        self.publish("2.0")
+        self.os("upgrade")
+        self.assertEqual(self.json("status")["boot-trial"],
+                         {"deployment": self.name_of(), "tries": 3, "tries-left": 3, "counted": False})
+        self.assertIn("is on trial: 3 of 3 tries left", self.os("status"))
+        self.assertIn("no deployment of this system runs", self.os("boot-complete", code=1))
+        self.assertIn("not on trial", self.os("boot-complete", "--failed"))
+        self.agrees()
+
+    def test_what_failed_is_no_news(self):
+        self.publish("2.0")
+        self.os("upgrade")
+        failed, name = self.deployments()[0]["checksum"], self.name_of()
+        self.os("rollback")
+        (self.root / "ostree/failed-boots").write_text(f"1700000000 3 {name} {self.name_of()}\n")
+        why = f"deployment {name} did not reach boot-complete.target in 3 tries"
+        status = self.json("status")["boot-fallback"]
+        self.assertEqual(status, {"failed": name, "checksum": failed, "instead": self.name_of(), "tries": 3,
+                                  "timestamp": 1700000000, "reason": why})
+        self.assertIn(f"went back to this system on 2023-11-14 at 22:13:20Z: {why}.", self.os("status"))
+        self.assertFalse(self.json("upgrade")["changed"])
+        self.os("upgrade", "--unchanged-exit-77", code=77)
+        self.assertEqual(self.versions(), ["1.0", "2.0"])
+        for verb in (("switch", self.name), ("deploy", failed)):
+            said = self.os(*verb, code=1)
+            self.assertIn(f"{why}; --force tries it once more", said)
+            self.assertEqual(said.count("\n"), 1)
+        self.os("upgrade", "--force")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.publish("3.0")
+        self.os("upgrade")
+        self.assertIsNone(self.json("status")["boot-fallback"])
+
+
 class Arguments(Case):
     def setUp(self):
         super().setUp()
@@ -453,6 +502,28 @@ class Arguments(Case):
         self.os("rollback")
         self.assertEqual(self.kargs("--append-if-missing=console=tty0"), "root=LABEL=root console=tty0 console=ttyS0")
         self.agrees()
+
+    def test_of_the_image(self):
+        """What an image brings comes and goes with it; what the administrator said stays."""
+        def kargs(version, *lines):
+            directories = [directory("usr/lib/bootc"), directory("usr/lib/bootc/kargs.d")]
+            self.publish(version, *directories, *(file(f"usr/lib/bootc/kargs.d/{i}.toml", l) for i, l in enumerate(lines)))
+            self.os("upgrade")
+            return self.os("kargs").strip()
+        mine = "root=LABEL=root console=tty0 console=ttyS0"
+        machine = os.uname().machine
+        self.assertEqual(kargs("2.0", 'kargs = ["mitigations=auto", "nosmt"]\n',
+                               f'kargs = ["here"]\nmatch-architectures = ["{machine}"]\n',
+                               'kargs = ["elsewhere"]\nmatch-architectures = ["pdp11"]\n'),
+                         f"{mine} mitigations=auto nosmt here")
+        self.os("kargs", "--delete=nosmt", "--append=debug")
+        self.assertEqual(kargs("3.0", 'kargs = ["nosmt", "here", "quiet"]\n'), f"{mine} here debug quiet")
+        self.assertEqual(kargs("4.0"), f"{mine} debug")
+        before = self.deployments()
+        self.publish("5.0", directory("usr/lib/bootc"), directory("usr/lib/bootc/kargs.d"),
+                     file("usr/lib/bootc/kargs.d/1.toml", "kargs = 7\n"))
+        self.assertIn("kargs.d/1.toml", self.os("upgrade", code=1))
+        self.assertEqual(self.deployments(), before)
 
     def test_mistakes(self):
         before = self.deployments()
@@ -479,6 +550,21 @@ class Ends(Case):
         self.assertEqual(self.deployments()[0]["kernel-arguments"], "quiet")
         self.agrees()
         self.assertTrue((self.path(1) / "etc/mine").exists())
+
+    def test_repair(self):
+        self.publish("1.0")
+        self.os("switch", self.name)
+        self.assertIn("nothing to repair", self.os("repair"))
+        for link in (self.root / "ostree").glob("boot.?.?/*/*/*"):
+            link.unlink()
+        self.assertTrue(self.json("status")["problems"])
+        self.publish("2.0")
+        self.os("upgrade", code=1)
+        self.os("repair")
+        self.assertEqual(self.json("status")["problems"], [])
+        self.os("upgrade")
+        self.assertEqual(self.versions(), ["2.0", "1.0"])
+        self.agrees()
 
     def test_overlay(self):
         self.publish("1.0")

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/tree_copy.h"
+#include "update/boot_counting.h"
 #include "update/commit_tree.h"
 #include "update/deployment_edit.h"
 #include "update/deployment_stage.h"
@@ -94,6 +95,18 @@ static DeploymentTree tree = {.checkout = plain_checkout, .merge_etc = plain_mer
 
 static Report report;
 
+static void list_trial(Sysroot *s)
+{
+    BootTrial trial;
+    BootFailure f;
+
+    if (boot_trial_read(s, &trial) > 0)
+        printf("trial %s %u/%u%s\n", trial.deployment, trial.left, trial.tries,
+               trial.counted ? " counted" : "");
+    if (boot_fell_back(s, &f))
+        printf("fallback %s %s %u\n", f.deployment, f.instead, f.tries);
+}
+
 static void list(Sysroot *s)
 {
     const DeploymentList *l = sysroot_deployments(s);
@@ -112,6 +125,7 @@ static void list(Sysroot *s)
     }
     for (size_t i = 0; i < p->n; i++)
         printf("problem %s\n", p->entries[i].message);
+    list_trial(s);
     if (sysroot_failure(s))
         printf("failure %s\n", sysroot_failure(s));
     if (getenv("BASALT_USAGE")) {
@@ -163,6 +177,8 @@ static int change(Sysroot *s, const char *verb, int argc, char **argv, Error *e)
         return deployment_finalize(s, &tree, &report, e);
     if (strcmp(verb, "lock") == 0)
         return deployment_set_locked(s, argv[0][0] == '1', e);
+    if (strcmp(verb, "complete") == 0)
+        return boot_complete(s, &tree, e);
     if (strcmp(verb, "rollback") == 0)
         return deployment_rollback(s, &tree, e);
     if (strcmp(verb, "cleanup") == 0)

@@ -26,9 +26,9 @@ def cache():
     return path
 
 
-def base():
+def base(name="tools"):
     """The directory with `tree` and `vmlinuz`; made when it is missing, which takes a minute or two."""
-    done = subprocess.run([str(TOP / "tools/vm-base")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([str(TOP / "tools/vm-base"), name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise Unavailable((done.stderr.strip().splitlines() or ["vm-base failed"])[-1])
     return pathlib.Path(done.stdout.strip())
@@ -78,10 +78,10 @@ cp "$work/root/tmp/image" "$work/image"
 """
 
 
-def build(name, modules, drivers="", install=None, arguments=()):
-    """An image's path. `install(root)` puts files below `root` before dracut runs; its results are part of the hash,
+def build(name, modules, drivers="", install=None, arguments=(), tree="tools"):
+    """An image's path. `tree` is the base that it is made of. `install(root)` puts files below `root` before dracut runs; its results are part of the hash,
     as is the test's own dracut module whenever `basalt-vm` is among the modules."""
-    where = base()
+    where = base(tree)
     version = (where / "kernel-version").read_text()
     with tempfile.TemporaryDirectory(prefix="initramfs.", dir=cache()) as work:
         add = pathlib.Path(work) / "add"

@@ -36,6 +36,7 @@ from qmp import Qmp
 
 PATIENCE = float(os.environ.get("BASALT_VM_PATIENCE", 600))  # seconds
 QEMU = "qemu-system-x86_64"
+FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 STATES = "vm-state-*"
 CMDLINE = "console=ttyS0 panic=-1"
 HARDWARE = """
@@ -94,9 +95,10 @@ def parse_size(size):
 
 
 class Machine:
-    """One QEMU. `disks` are there from the start; with `state` (a saved state) they are plugged in after it."""
+    """One QEMU. `disks` are there from the start; with `state` (a saved state) they are plugged in after it. Without a
+    kernel the firmware starts what it finds on the disks, and goes on after the guest's reboots."""
 
-    def __init__(self, *, kernel, initrd, append="", memory=1024, disks=(), tpm=False, fw_cfg=None, state=None):
+    def __init__(self, *, kernel=None, initrd=None, append="", memory=1024, disks=(), tpm=False, fw_cfg=None, state=None):
         self.tpm = self.qmp = self.channel = None
         self.console, self.ended, self.changed = "", False, threading.Condition()
         self.has_ignition = False
@@ -104,8 +106,11 @@ class Machine:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="m.", dir=work))
         self.disks = []
         machines.append(self)
-        command = [QEMU, *HARDWARE, "-m", str(memory), "-kernel", str(kernel), "-initrd", str(initrd),
-                   "-append", f"{CMDLINE} {append}", "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
+        if kernel:
+            boots = [*HARDWARE, "-kernel", str(kernel), "-initrd", str(initrd), "-append", f"{CMDLINE} {append}"]
+        else:
+            boots = [*(word for word in HARDWARE if word != "-no-reboot"), "-bios", FIRMWARE]
+        command = [QEMU, *boots, "-m", str(memory), "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
                    "-chardev", f"socket,id=agent,path={self.directory}/agent,server=on,wait=off",
                    "-device", "virtserialport,chardev=agent,name=basalt.agent"]
         if tpm:
