@@ -3,16 +3,13 @@
  * process that says what cannot be) ends the process; the next request starts another. */
 #include "net/http_apart.h"
 
-#include <poll.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "net/http_wire.h"
 
 enum {
     RING_IN = 64 << 10,
     RING_OUT = 512 << 10,
-    WAIT_MS = 200,
     CONNECT_MS = 30000,  /* as http_client.c has it */
     PATIENCE_MS = 60000, /* beyond what the process itself waits for anything */
     HEADERS_MAX = 4 << 20,
@@ -32,7 +29,7 @@ typedef struct Answer { /* that is coming in */
     const HttpOptions *options;
     const HttpRequest *request;
     uint64_t received, headers;
-    int64_t waits_since, asked; /* when for the last time, whether it is still wanted */
+    WorkerWait wait;
     bool done;
     WireDone end;
 } Answer;
@@ -68,90 +65,17 @@ void http_apart_set(HttpApart *a, const WorkerTask *task)
     a->task = *task;
 }
 
-/* ---- waiting ---- */
-
 static int impossible(Error *e)
 {
     return error_set(e, EBADMSG, "the process that fetches says what cannot be");
 }
 
-static int still_wanted(Answer *a, int64_t now, Error *e)
-{
-    if (now - a->asked < WAIT_MS)
-        return 0;
-    a->asked = now;
-    return a->options->cancelled && a->options->cancelled(a->options->context)
-               ? error_set(e, ECANCELED, "it is no longer wanted")
-               : 0;
-}
-
-/* The process has its own limits, and each of them ends in a frame. */
+/* The process has its own limits, and each of them ends in a frame. 0: not all. */
 static int64_t patience(const HttpOptions *o)
 {
     if (o->response_headers_ms < 0 || o->stall_ms == 0)
-        return INT64_MAX;
+        return 0;
     return (o->connect_ms ? o->connect_ms : CONNECT_MS) + o->response_headers_ms + o->stall_ms + PATIENCE_MS;
-}
-
-static int wait_for(Answer *a, Ring *what, Error *e)
-{
-    Worker *w = &a->apart->worker;
-    struct pollfd bell = {.fd = w->bell, .events = POLLIN};
-    const int64_t now = monotonic_ms();
-    int r = still_wanted(a, now, e);
-
-    if (r < 0 || ring_wait_begin(what))
-        return r;
-    ring_flush(&w->in);
-    ring_flush(&w->out);
-    a->waits_since = a->waits_since ? a->waits_since : now;
-    if (now - a->waits_since > patience(a->options))
-        return error_set(e, ETIMEDOUT, "the process that fetches does nothing any more");
-    (void)poll(&bell, 1, WAIT_MS);
-    r = worker_listen(w, e);
-    if (r >= 0 && w->told) /* it serves for ever, but when it could not begin */
-        r = w->verdict.code < 0 ? error_set(e, -w->verdict.code, "%s", w->verdict.text) : impossible(e);
-    return r;
-}
-
-static int send_all(Answer *a, const void *data, size_t n, Error *e)
-{
-    Ring *in = &a->apart->worker.in;
-
-    for (const char *from = data; n > 0;) {
-        uint8_t *to;
-        ssize_t room = ring_piece(in, &to);
-        int r = room < 0 ? impossible(e) : room == 0 ? wait_for(a, in, e) : 0;
-        if (r < 0)
-            return r;
-        const size_t piece = (size_t)room < n ? (size_t)room : n;
-        memcpy(to, from, piece);
-        ring_move(in, piece);
-        from += piece;
-        n -= piece;
-    }
-    return 0;
-}
-
-static int receive_all(Answer *a, void *data, size_t n, Error *e)
-{
-    Ring *out = &a->apart->worker.out;
-
-    for (char *to = data; n > 0;) {
-        uint8_t *from;
-        ssize_t there = ring_piece(out, &from);
-        int r = there < 0 ? impossible(e) : there == 0 ? wait_for(a, out, e) : 0;
-        if (r < 0)
-            return r;
-        const size_t piece = (size_t)there < n ? (size_t)there : n;
-        memcpy(to, from, piece);
-        ring_move(out, piece);
-        to += piece;
-        n -= piece;
-        if (piece > 0)
-            a->waits_since = 0;
-    }
-    return 0;
 }
 
 /* ---- frames ---- */
@@ -234,14 +158,14 @@ static int take_done(Answer *a, size_t n, Error *e)
 static int take_frame(Answer *a, Error *e)
 {
     WireHead head;
-    int r = receive_all(a, &head, sizeof(head), e);
+    int r = worker_receive(&a->apart->worker, &head, sizeof(head), &a->wait, e);
 
     if (r >= 0 && head.length > sizeof(a->apart->piece))
         r = impossible(e);
     if (r >= 0)
-        r = receive_all(a, a->apart->piece, head.length, e);
+        r = worker_receive(&a->apart->worker, a->apart->piece, head.length, &a->wait, e);
     if (r >= 0)
-        r = still_wanted(a, monotonic_ms(), e);
+        r = worker_still_wanted(&a->wait, e);
     if (r < 0)
         return r;
     switch (head.kind) {
@@ -273,7 +197,7 @@ static int send_request(Answer *a, Error *e)
         return error_set(e, E2BIG, "the request is too large");
     const uint32_t length = (uint32_t)(text.len - sizeof(length));
     memcpy(text.data, &length, sizeof(length));
-    return send_all(a, text.data, text.len, e);
+    return worker_send(&a->apart->worker, text.data, text.len, &a->wait, e);
 }
 
 static int converse(Answer *a, Error *e)
@@ -288,7 +212,12 @@ static int converse(Answer *a, Error *e)
 int http_apart_get(HttpApart *apart, const HttpOptions *options, const HttpRequest *request,
                    HttpResponse *ret, Error *e)
 {
-    Answer a = {.apart = apart, .options = options, .request = request, .received = request->start};
+    Answer a = {
+        .apart = apart,
+        .options = options,
+        .request = request,
+        .received = request->start,
+        .wait = {.limit_ms = patience(options), .stopped = options->cancelled, .context = options->context}};
     int r = 0;
 
     if (request->prepare)

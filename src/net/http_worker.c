@@ -145,26 +145,18 @@ static void retrying(void *context, unsigned attempt, const char *url, const cha
 
 /* ---- requests ---- */
 
-/* A length and so many bytes. 0: no more requests. */
-static size_t next_request(WorkerEnd *w, Buf *ret)
+/* A length and so many bytes. False: no more requests. */
+static bool next_request(WorkerEnd *w, Buf *ret)
 {
-    uint32_t length = 0;
-    size_t want = sizeof(length), n;
-    const uint8_t *p;
+    uint32_t length;
 
-    for (ret->len = 0; ret->len < want;) {
-        n = worker_input(w, &p);
-        if (n == 0)
-            return 0;
-        n = n < want - ret->len ? n : want - ret->len;
-        buf_add(ret, p, n);
-        ring_move(&w->in, n);
-        if (want == sizeof(length) && ret->len == want) {
-            memcpy(&length, ret->data, sizeof(length));
-            want += length;
-        }
-    }
-    return length;
+    if (!worker_read(w, &length, sizeof(length)))
+        return false;
+    ret->len = 0;
+    if (!worker_read(w, buf_reserve(ret, length), length))
+        return false;
+    ret->len = length;
+    return true;
 }
 
 static int answer(WorkerEnd *w, HttpSession *session, const Buf *text, Error *e)
@@ -177,8 +169,7 @@ static int answer(WorkerEnd *w, HttpSession *session, const Buf *text, Error *e)
     WireDone done = {0};
     bool restarts;
 
-    if (wire_request_read(a, text->data + sizeof(uint32_t), text->len - sizeof(uint32_t), &o, &r, &restarts) <
-        0)
+    if (wire_request_read(a, text->data, text->len, &o, &r, &restarts) < 0)
         return error_set(e, EBADMSG, "no request");
     o.session = session;
     o.retrying = retrying;
@@ -205,7 +196,7 @@ int http_worker_run(WorkerEnd *w, Error *e)
 
     if (r >= 0)
         r = http_worker_confine(w, e);
-    while (r >= 0 && next_request(w, &text) > 0)
+    while (r >= 0 && next_request(w, &text))
         r = answer(w, session, &text, e);
     return r;
 }
