@@ -167,10 +167,12 @@ int object_check_files(int repo, const ChecksumSet *files, const CheckRun *run, 
     digest_free(d);
     while (started + 1 < n && pthread_create(&others[started], NULL, work, &c) == 0)
         started++;
-    while (r >= 0 && next_check(&c)) {
+    bool more;
+    do { /* once at least, should the others have done it all */
+        more = next_check(&c);
         CheckProgress p = progress_of(&c);
         r = run && run->progress ? run->progress(run->context, &p) : 0;
-    }
+    } while (r >= 0 && more);
     if (r < 0)
         atomic_store(&c.stop, true);
     for (unsigned i = 0; i < started; i++)
