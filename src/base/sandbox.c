@@ -198,7 +198,7 @@ int sandbox_filter(const SandboxCall *calls, size_t n, Error *e)
 
 void sandbox_lacks_text(unsigned lacks, char out[SANDBOX_LACKS_TEXT_MAX])
 {
-    static const char *const names[] = {"another user", "an empty root", "no network",
+    static const char *const names[] = {"another user", "an empty root", "a network without anybody",
                                         "a filter of system calls"};
     size_t n = 0;
 
