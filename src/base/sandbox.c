@@ -112,6 +112,8 @@ int sandbox_enter(const Sandbox *s, unsigned *ret_lacks, Error *e)
         r = lacks(leave_network(e), SANDBOX_LACKS_NETWORK, ret_lacks);
     if (r >= 0 && s->empty_root)
         r = lacks(enter_empty_root(e), SANDBOX_LACKS_ROOT, ret_lacks);
+    if (r >= 0 && s->files)
+        r = lacks(sandbox_enter_root(s->files, e), SANDBOX_LACKS_ROOT, ret_lacks);
     if (r >= 0 && s->become && (root || !ret_lacks)) /* another user is somebody with less than root only */
         r = lacks(become(s, e), SANDBOX_LACKS_USER, ret_lacks);
     if (r >= 0 && s->filter)
@@ -196,7 +198,7 @@ int sandbox_filter(const SandboxCall *calls, size_t n, Error *e)
 
 void sandbox_lacks_text(unsigned lacks, char out[SANDBOX_LACKS_TEXT_MAX])
 {
-    static const char *const names[] = {"another user", "an empty root", "no network",
+    static const char *const names[] = {"another user", "an empty root", "a network without anybody",
                                         "a filter of system calls"};
     size_t n = 0;
 

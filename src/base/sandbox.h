@@ -16,12 +16,15 @@ typedef enum SandboxLack { /* what this kernel or this user did not let us have 
                            SANDBOX_LACKS_FILTER = 8,
 } SandboxLack;
 
+enum { SANDBOX_NOBODY = 65534 };
+
 typedef struct Sandbox {
     bool become; /* another user, without groups and bounding set */
     uid_t uid;
     gid_t gid;
     bool empty_root, no_network;
-    bool filter; /* one will follow: can it be had? */
+    const char *const *files; /* a root with these alone, as they are here, read only; those that are there */
+    bool filter;              /* one will follow: can it be had? */
 } Sandbox;
 
 /* In any case no capabilities from here on, none that a program could bring, not to be traced, and ended with
@@ -39,9 +42,12 @@ typedef struct SandboxCall { /* a system call that is allowed; several of a numb
     } only[2];
     int refuse; /* instead it fails with this errno */
 } SandboxCall;
-enum { SANDBOX_CALLS_MAX = 60, SANDBOX_LACKS_TEXT_MAX = 128 };
+enum { SANDBOX_CALLS_MAX = 120, SANDBOX_LACKS_TEXT_MAX = 128 };
 /* Any other ends the process. 0, or -errno where there are no filters. */
 int sandbox_filter(const SandboxCall *calls, size_t n, Error *e);
+
+/* For sandbox.c: such a root. */
+int sandbox_enter_root(const char *const *files, Error *e);
 
 /* "another user, an empty root" */
 void sandbox_lacks_text(unsigned lacks, char out[SANDBOX_LACKS_TEXT_MAX]);

@@ -81,6 +81,22 @@ size_t worker_input(WorkerEnd *w, const uint8_t **ret)
     return n;
 }
 
+bool worker_read(WorkerEnd *w, void *to, size_t n)
+{
+    const uint8_t *p;
+
+    for (char *at = to; n > 0;) {
+        const size_t there = worker_input(w, &p), piece = there < n ? there : n;
+        if (there == 0)
+            return false;
+        memcpy(at, p, piece);
+        ring_move(&w->in, piece);
+        at += piece;
+        n -= piece;
+    }
+    return true;
+}
+
 void worker_output(WorkerEnd *w, const void *data, size_t n)
 {
     for (const uint8_t *from = data; n > 0;) {

@@ -37,6 +37,7 @@ int worker_confine(const WorkerEnd *w, uint64_t memory, const SandboxCall *more,
 /* Waits for input, and takes it away with ring_move(&w->in); 0: there is no more. The process ends when the
  * starter is gone. */
 size_t worker_input(WorkerEnd *w, const uint8_t **ret);
+bool worker_read(WorkerEnd *w, void *to, size_t n); /* all of it; false: it ends before */
 void worker_output(WorkerEnd *w, const void *data, size_t n);
 void worker_flush(WorkerEnd *w); /* before it waits for anything else */
 void worker_tell(const WorkerEnd *w, int code, const Error *e);

@@ -13,12 +13,14 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/fd_pass.h"
 
 enum {
     HOST_SOCKET = 3,
-    WORKER_FDS = 5, /* bell, then control and data of both rings */
-    BELLS_MAX = 100 /* that are listened to at once */
+    WORKER_FDS = 5,  /* bell, then control and data of both rings */
+    BELLS_MAX = 100, /* that are listened to at once */
+    WAIT_MS = 200
 };
 
 struct WorkerHost {
@@ -254,4 +256,89 @@ void worker_stop(Worker *w)
     closep(&w->process);
     closep(&w->bell);
     w->process = w->bell = -EBADF;
+}
+
+/* ---- all of it ---- */
+
+static int impossible(const Worker *w, Error *e)
+{
+    return error_set(e, EBADMSG, "%s says what cannot be", w->what);
+}
+
+int worker_still_wanted(WorkerWait *wait, Error *e)
+{
+    const int64_t now = monotonic_ms();
+
+    if (!wait->stopped || now - wait->asked < WAIT_MS)
+        return 0;
+    wait->asked = now;
+    return wait->stopped(wait->context) ? error_set(e, ECANCELED, "it is no longer wanted") : 0;
+}
+
+/* A verdict is not waited for here: whoever fails says so. */
+static int wait_for(Worker *w, Ring *what, WorkerWait *wait, Error *e)
+{
+    struct pollfd bell = {.fd = w->bell, .events = POLLIN};
+    int r = worker_still_wanted(wait, e);
+
+    if (r < 0 || ring_wait_begin(what))
+        return r;
+    ring_flush(&w->in);
+    ring_flush(&w->out);
+    const int64_t now = monotonic_ms();
+    wait->since = wait->since ? wait->since : now;
+    if (wait->limit_ms && now - wait->since > wait->limit_ms)
+        return error_set(e, ETIMEDOUT, "%s does nothing any more", w->what);
+    (void)poll(&bell, 1, WAIT_MS);
+    r = worker_listen(w, e);
+    if (r >= 0 && w->told)
+        r = w->verdict.code < 0 ? error_set(e, -w->verdict.code, "%s", w->verdict.text) : impossible(w, e);
+    return r;
+}
+
+/* How much of `n` can be moved now. */
+static ssize_t some(Worker *w, Ring *r, size_t n, uint8_t **ret, WorkerWait *wait, Error *e)
+{
+    for (;;) {
+        ssize_t there = ring_piece(r, ret);
+        if (there < 0)
+            return impossible(w, e);
+        if (there > 0) {
+            wait->since = 0;
+            return (size_t)there < n ? there : (ssize_t)n;
+        }
+        int k = wait_for(w, r, wait, e);
+        if (k < 0)
+            return k;
+    }
+}
+
+int worker_send(Worker *w, const void *data, size_t n, WorkerWait *wait, Error *e)
+{
+    for (const char *from = data; n > 0;) {
+        uint8_t *to;
+        ssize_t piece = some(w, &w->in, n, &to, wait, e);
+        if (piece < 0)
+            return (int)piece;
+        memcpy(to, from, (size_t)piece);
+        ring_move(&w->in, (size_t)piece);
+        from += piece;
+        n -= (size_t)piece;
+    }
+    return 0;
+}
+
+int worker_receive(Worker *w, void *to, size_t n, WorkerWait *wait, Error *e)
+{
+    for (char *at = to; n > 0;) {
+        uint8_t *from;
+        ssize_t piece = some(w, &w->out, n, &from, wait, e);
+        if (piece < 0)
+            return (int)piece;
+        memcpy(at, from, (size_t)piece);
+        ring_move(&w->out, (size_t)piece);
+        at += piece;
+        n -= (size_t)piece;
+    }
+    return 0;
 }

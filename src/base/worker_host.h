@@ -33,3 +33,14 @@ int worker_start(WorkerHost *h, const WorkerTask *task, Worker *ret, Error *e);
 /* Takes what rang; -EIO: it ended without a verdict. */
 int worker_listen(Worker *w, Error *e);
 void worker_stop(Worker *w); /* it has ended when this returns */
+
+/* For who does nothing else meanwhile: all of it, or < 0, after which only stop it. */
+typedef struct WorkerWait {
+    int64_t limit_ms;               /* without a byte: -ETIMEDOUT; 0: none */
+    bool (*stopped)(void *context); /* asked now and then; true: -ECANCELED. NULL allowed */
+    void *context;
+    int64_t since, asked; /* 0 in the beginning */
+} WorkerWait;
+int worker_send(Worker *w, const void *data, size_t n, WorkerWait *wait, Error *e);
+int worker_receive(Worker *w, void *to, size_t n, WorkerWait *wait, Error *e);
+int worker_still_wanted(WorkerWait *wait, Error *e); /* when there is no need to wait, too */

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "net/http_apart.h"
 #include "net/http_curl.h"
 #include "net/http_head.h"
 #include "net/http_proxy.h"
@@ -488,6 +489,7 @@ static void choose_trust(Transfer *t)
 }
 
 struct HttpSession {
+    HttpApart *apart; /* NULL: the rest */
     Curl curl;
     CURL *easy;
 };
@@ -508,9 +510,21 @@ int http_session_new(HttpSession **ret, Error *e)
     return 0;
 }
 
+HttpSession *http_session_new_apart(WorkerHost *host)
+{
+    HttpSession *s = calloc(1, sizeof(*s));
+    if (!s)
+        abort();
+    s->apart = http_apart_new(host);
+    return s;
+}
+
 void http_session_free(HttpSession *s)
 {
-    if (s && s->easy)
+    if (!s)
+        return;
+    http_apart_free(s->apart);
+    if (s->easy)
         s->curl.cleanup(s->easy);
     free(s);
 }
@@ -524,6 +538,8 @@ int http_get(const HttpOptions *options, const HttpRequest *request, HttpRespons
     if (r < 0)
         return r;
     s = s ? s : own;
+    if (s->apart)
+        return http_apart_get(s->apart, options, request, ret, e);
     s->curl.reset(s->easy); /* connections stay */
     Transfer t = {.curl = &s->curl,
                   .options = options,

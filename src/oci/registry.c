@@ -21,6 +21,14 @@ struct Registry {
     size_t n, current;
 };
 
+int registry_session_new(const RegistryOptions *o, HttpSession **ret, Error *e)
+{
+    if (!o->http)
+        return http_session_new(ret, e);
+    *ret = http_session_new_apart(o->http);
+    return 0;
+}
+
 int registry_open(const RegistryOptions *o, const ImageName *name, Registry **ret, Error *e)
 {
     _cleanup_(registry_freep)
@@ -41,7 +49,7 @@ int registry_open(const RegistryOptions *o, const ImageName *name, Registry **re
         r->places[i].is = &places[i];
         r->places[i].host = strcmp(host, "docker.io") ? host : "registry-1.docker.io";
     }
-    if ((k = http_session_new(&r->session, e)) < 0)
+    if ((k = registry_session_new(o, &r->session, e)) < 0)
         return k;
     *ret = TAKE_PTR(r);
     return 0;

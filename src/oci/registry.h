@@ -9,6 +9,7 @@
  * Never sent: credentials to a host that a redirect names (CVE-2020-15157); credentials or tokens in the
  * clear, the token server's included (CVE-2019-10214), unless registries.conf calls the place insecure.
  * `urls` of descriptors are not used. No message holds a secret. */
+#include "net/http_apart.h"
 #include "oci/auth_file.h"
 #include "oci/manifest.h"
 #include "oci/registries.h"
@@ -20,12 +21,16 @@ typedef struct RegistryOptions {
     const char *authorities;       /* PEM, trusted beside the system's and certs.d; NULL: none */
     const char *http_proxy, *https_proxy;
     const char *const *no_proxy; /* net/http_proxy.h */
+    WorkerHost *http;            /* whose processes make the requests (http_apart.h); NULL: this one */
     unsigned attempts;           /* without a byte of progress; 0: 5 */
     int64_t stall_ms;            /* 0: 30 s */
     void (*retrying)(void *context, unsigned attempt, const char *url, const char *why); /* may be NULL */
     bool (*cancelled)(void *context);                                                    /* may be NULL */
     void *context;
 } RegistryOptions;
+
+/* For others who ask in the same way. */
+int registry_session_new(const RegistryOptions *o, HttpSession **ret, Error *e);
 
 typedef struct Registry Registry;
 /* Asks nobody yet. The options are kept as they are, what they point to too. -EACCES: blocked. */

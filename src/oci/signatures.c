@@ -150,7 +150,7 @@ static int fetch_file(const SignaturePlaces *from, HttpSession **session, const 
         return r < 0 ? error_errno(e, r, "reading %s", url + 7) : 0;
     }
     if (!*session)
-        r = http_session_new(session, e);
+        r = registry_session_new(from->options, session, e);
     return r < 0 ? r : fetch_http(from, *session, url, to, e);
 }
 

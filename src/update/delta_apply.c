@@ -26,7 +26,8 @@ struct DeltaApply {
     ObjectStore *store;
     const DeltaApplyOptions *options;
     Arena *arena;
-    Patcher *patcher;
+    Patcher *patcher; /* or */
+    PatchApart *apart;
     DeltaSource old;
     size_t n_old; /* files of it: the walk adds the new ones */
     DeltaHead head;
@@ -66,7 +67,7 @@ int delta_apply_new(ObjectStore *s, const DeltaApplyOptions *o, DeltaApply **ret
     d->file = OBJECT_FILE_INIT;
     d->base_fd = -EBADF;
     d->want = DELTA_HEAD_SIZE;
-    int r = patcher_new(&d->patcher, e);
+    int r = o->workers ? patch_apart_new(o->workers, &d->apart, e) : patcher_new(&d->patcher, e);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(d);
@@ -84,6 +85,7 @@ void delta_apply_free(DeltaApply *d)
     buf_done(&d->plan);
     buf_done(&d->base);
     patcher_free(d->patcher);
+    patch_apart_free(d->apart);
     arena_free(d->arena);
     free(d->list);
     free(d->piece);
@@ -124,6 +126,13 @@ static int head_take(DeltaApply *d, Error *e)
     d->part = h->plan ? PART_PLAN : PART_END;
     d->want = h->plan_packed;
     return 0;
+}
+
+static int patch(DeltaApply *d, PatchBytes base, void *to, size_t n, Error *e)
+{
+    const PatchBytes frame = {d->gathered.data, d->gathered.len};
+    return d->apart ? patch_apart_apply(d->apart, base, frame, to, n, e)
+                    : patcher_apply(d->patcher, base, frame, to, n, e);
 }
 
 /* ---- the plan ---- */
@@ -288,11 +297,10 @@ static int contents_next(DeltaApply *d, Error *e);
 
 static int plan_take(DeltaApply *d, Error *e)
 {
-    const PatchBytes old = {d->old.directories.data, d->old.directories.len},
-                     packed = {d->gathered.data, d->gathered.len};
+    const PatchBytes old = {d->old.directories.data, d->old.directories.len};
     char *to = buf_reserve(&d->plan, d->head.plan);
 
-    int r = patcher_apply(d->patcher, old, packed, to, d->head.plan, e);
+    int r = patch(d, old, to, d->head.plan, e);
     if (r < 0)
         return error_wrap(e, r, "its plan");
     d->plan.len = d->head.plan;
@@ -425,7 +433,7 @@ static int frame_take(DeltaApply *d, Error *e)
     if (d->patched)
         base = (PatchBytes){d->base.data, d->base.len};
     if (r >= 0)
-        r = patcher_apply(d->patcher, base, (PatchBytes){d->gathered.data, d->gathered.len}, d->piece, n, e);
+        r = patch(d, base, d->piece, n, e);
     if (r < 0)
         return r;
     d->given += d->patched ? 0 : n;

@@ -3,12 +3,14 @@
  * name that the tree above it has for it, from the new root on, before the next one is read: what is not of
  * the new tree cannot be put, and at the end nothing of it is missing. Memory: a few MiB, and twice the
  * directories of the images. */
+#include "format/patch_apart.h"
 #include "update/delta.h"
 
 typedef struct DeltaApplyOptions {
     const ContentDigest *from, *to;          /* manifests, which the delta must be of */
     const uint8_t *tree, *meta;              /* of the old image, which is in the store, whole */
     bool has_base;                           /* the new image encapsulates a commit */
+    WorkerHost *workers;                     /* whose process unpacks (layer_worker.h); NULL: this one */
     uint64_t max;                            /* bytes of new files */
     bool (*room)(void *, uint64_t, Error *); /* is there so much? Asked before anything is put. NULL: yes */
     void *context;

@@ -8,6 +8,7 @@
 
 #include "update/commit_read.h"
 #include "update/import_plan.h"
+#include "update/layer_worker.h"
 #include "update/ostree_ref.h"
 
 #define KEY_CONFIG   "ostree.container.image-config"
@@ -331,12 +332,42 @@ static int full_from_the_start(const ImportOptions *o, ImageSource *source, Aren
     return error_wrap(e, -ENOSPC, "the file system of the repository is full");
 }
 
+/* While there is one thread. */
+static int workers_start(const ImportOptions *o, ImportPlan *plan, Error *e)
+{
+    char lacks[SANDBOX_LACKS_TEXT_MAX];
+
+    if (o->in_process || plan->missing == 0)
+        return 0;
+    int r =
+        layer_host_new(o->uid ? o->uid : SANDBOX_NOBODY, o->gid ? o->gid : SANDBOX_NOBODY, &plan->workers, e);
+    if (r < 0)
+        return r;
+    /* What the process that fetches lacks as well has been told by whoever has started that. */
+    const unsigned told = o->registry && o->registry->http ? worker_host_lacks(o->registry->http) : 0;
+    const unsigned missing = worker_host_lacks(plan->workers) & ~told;
+    if (!missing || !o->warn)
+        return 0;
+    sandbox_lacks_text(missing, lacks);
+    _cleanup_buf_ Buf text = BUF_INIT;
+    buf_addf(&text, "layers are unpacked by processes that lack %s: this system does not let us have it",
+             lacks);
+    o->warn(o->context, text.data);
+    return 0;
+}
+
+static void plan_done(ImportPlan *p)
+{
+    worker_host_free(p->workers);
+}
+
 static int import_new(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
                       const char *ref, ImportResult *ret, Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
     _cleanup_object_store_ ObjectStore *s = NULL;
-    ImportPlan plan;
+    _cleanup_(plan_done)
+    ImportPlan plan = {0};
 
     int r = object_store_open(o->dirfd, o->repository, o->step, o->step_context, &s, e);
     if (r == -ENOSPC)
@@ -353,7 +384,9 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
         return error_set(
             e, ENOEXEC, "no operating system: it has neither the label containers.bootc nor ostree.bootable");
     like_find(o, s, ref, a, &plan);
-    r = import_delta(o, reference, source, &s, &plan, ret, e);
+    r = workers_start(o, &plan, e);
+    if (r >= 0)
+        r = import_delta(o, reference, source, &s, &plan, ret, e);
     if (r == 0)
         r = import_fetch(o, reference, s, &plan, ret, e);
     if (r >= 0)

@@ -39,7 +39,7 @@ typedef struct ImportOptions {
     unsigned jobs; /* layers at once; 0: IMPORT_JOBS */
     const uint8_t *like; /* a commit whose large files probably come again; NULL: one is looked for */
     uint64_t layer_max;  /* what a layer may unpack to; 0: layer_unpack.h */
-    bool in_process;     /* layers are unpacked by this process: for tests under sanitizers */
+    bool in_process;     /* layers and deltas are read by this process: for tests under sanitizers */
     uid_t uid;           /* else in processes of this user (layer_worker.h); 0: nobody */
     gid_t gid;
     bool no_delta; /* fetch layers even where a delta (delta.h) would be less */

@@ -213,6 +213,7 @@ static int apply(const ImportOptions *o, ImageSource *source, ObjectStore *s, co
                                    .tree = d->tree,
                                    .meta = d->meta,
                                    .has_base = plan->layers[0].kind == LAYER_COMMIT,
+                                   .workers = plan->workers,
                                    .max = o->layer_max ? o->layer_max
                                                        : LAYER_UNPACKED_FREE + d->size * LAYER_UNPACKED_RATIO,
                                    .room = has_room,

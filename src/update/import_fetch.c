@@ -9,8 +9,6 @@
 
 #include "update/layer_pipe.h"
 
-enum { NOBODY = 65534 };
-
 typedef struct Pool {
     const ImportOptions *options;
     const ImageReference *reference;
@@ -18,7 +16,6 @@ typedef struct Pool {
     ObjectStore *store;
     ImportPlan *plan;
     ImportResult *result;
-    WorkerHost *workers; /* NULL: layers are unpacked here */
 
     pthread_mutex_t mutex; /* of all below */
     size_t next;
@@ -110,7 +107,7 @@ static int fetch_layer(Pool *p, ImageSource *source, ImportLayer *l, Error *e)
     LayerPipe *pipe = NULL;
     const LayerPipeOptions o = {
         .unpack = {.blob = l->blob, .diff_id = l->diff_id, .verified = true, .max = p->options->layer_max},
-        .workers = p->workers,
+        .workers = p->plan->workers,
         .stopped = stopped,
         .context = p};
     LayerDropped dropped;
@@ -248,25 +245,6 @@ static void tell_kept(Pool *p)
             tell(p, &p->plan->layers[i], IMPORT_KEPT, 0, 0);
 }
 
-/* While there is one thread. */
-static int workers_start(Pool *p, Error *e)
-{
-    const ImportOptions *o = p->options;
-    char lacks[SANDBOX_LACKS_TEXT_MAX];
-
-    if (o->in_process || p->plan->missing == 0)
-        return 0;
-    int r = layer_host_new(o->uid ? o->uid : NOBODY, o->gid ? o->gid : NOBODY, &p->workers, e);
-    if (r < 0 || !worker_host_lacks(p->workers) || !o->warn)
-        return r;
-    sandbox_lacks_text(worker_host_lacks(p->workers), lacks);
-    _cleanup_buf_ Buf text = BUF_INIT;
-    buf_addf(&text, "layers are unpacked by processes that lack %s: this system does not let us have it",
-             lacks);
-    o->warn(o->context, text.data);
-    return 0;
-}
-
 int import_fetch(const ImportOptions *o, const ImageReference *reference, ObjectStore *s, ImportPlan *plan,
                  ImportResult *result, Error *e)
 {
@@ -275,8 +253,6 @@ int import_fetch(const ImportOptions *o, const ImageReference *reference, Object
 
     const uint64_t room = room_of(object_store_directory(s));
     int r = import_space_check(object_store_directory(s), plan, e);
-    if (r >= 0)
-        r = workers_start(&p, e);
     if (r < 0)
         return r;
     if (o->registry)
@@ -291,7 +267,6 @@ int import_fetch(const ImportOptions *o, const ImageReference *reference, Object
     jobs = jobs > IMPORT_JOBS_MAX ? IMPORT_JOBS_MAX : jobs;
     run(&p, jobs < plan->missing ? jobs : plan->missing);
     pthread_mutex_destroy(&p.mutex);
-    worker_host_free(p.workers);
     if (p.failed == -ENOSPC)
         full_tell(&p, room);
     if (p.failed < 0) {

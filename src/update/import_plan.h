@@ -24,7 +24,8 @@ typedef struct ImportPlan {
     bool has_like;
     uint8_t like[OSTREE_CHECKSUM]; /* a directory whose files probably come again */
     uint64_t missing_bytes;
-    bool has_tree; /* the image's, without its layers; what it encapsulates is in layers[0].commit */
+    WorkerHost *workers; /* who reads what is fetched; NULL: this process */
+    bool has_tree;       /* the image's, without its layers; what it encapsulates is in layers[0].commit */
     uint8_t tree[OSTREE_CHECKSUM], meta[OSTREE_CHECKSUM];
 } ImportPlan;
 

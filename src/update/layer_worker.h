@@ -18,5 +18,5 @@ int worker_tar(WorkerEnd *w, Error *e);
 WorkerTask worker_inflate_task(Compression kind, uint64_t max);
 WorkerTask worker_tar_task(void);
 
-/* The host of all layers of an import. */
+/* The host of all layers of an import, or of a delta. */
 int layer_host_new(uid_t uid, gid_t gid, WorkerHost **ret, Error *e);

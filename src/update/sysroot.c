@@ -188,6 +188,11 @@ void sysroot_free(Sysroot *s)
     free(s);
 }
 
+int sysroot_reload(Sysroot *s, Error *e)
+{
+    return sysroot_load(s, e);
+}
+
 const DeploymentList *sysroot_deployments(const Sysroot *s)
 {
     return &s->list;

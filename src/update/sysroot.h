@@ -58,6 +58,7 @@ void sysroot_free(Sysroot *s); /* releases the lock */
 DEFINE_CLEANUP(Sysroot *, sysroot_free);
 #define _cleanup_sysroot_ _cleanup_(sysroot_freep)
 
+int sysroot_reload(Sysroot *s, Error *e); /* lists and deployments of before stay readable */
 const DeploymentList *sysroot_deployments(const Sysroot *s);
 /* Entries without deployments, links out of step, missing kernels: findings of severity ERROR for what cannot
  * boot, WARNING for the rest. */

@@ -65,6 +65,7 @@ const Option deploy_options[] = {
 typedef struct Fetch {
     Session *s;
     Registries registries;
+    WorkerHost *http;
     RegistryOptions registry;
     Policy policy;
     RegistriesD registries_d;
@@ -77,6 +78,7 @@ typedef struct Fetch {
 static void fetch_done(Fetch *f)
 {
     progress_end(&f->progress);
+    worker_host_free(f->http);
     if (f->registry.root >= 0)
         close(f->registry.root);
 }
@@ -89,15 +91,30 @@ static void warn(void *context, const char *text)
         fprintf(stderr, "basalt-os: warning: %s\n", text);
 }
 
+static int fetcher_start(Fetch *f, Error *e)
+{
+    char lacks[SANDBOX_LACKS_TEXT_MAX], text[SANDBOX_LACKS_TEXT_MAX + 100];
+    int r = http_host_new(SANDBOX_NOBODY, SANDBOX_NOBODY, &f->http, e);
+
+    if (r < 0 || !worker_host_lacks(f->http))
+        return r;
+    sandbox_lacks_text(worker_host_lacks(f->http), lacks);
+    snprintf(text, sizeof(text),
+             "images are fetched by a process that lacks %s: this system does not let us have it", lacks);
+    warn(&f->progress, text);
+    return 0;
+}
+
 /* The administrator's configuration: mirrors, credentials, certificates, proxies. */
-static int fetch_open(Fetch *f, Session *s, Error *e)
+static int fetch_open(Fetch *f, Session *s, const ImageReference *image, Error *e)
 {
     _cleanup_report_ Report r = REPORT_INIT(s->arena);
     f->s = s;
-    f->registry.root = root_open(options.config_root ? options.config_root : "/", e);
+    int n = image->transport == TRANSPORT_REGISTRY ? fetcher_start(f, e) : 0; /* before we know secrets */
+    f->registry.root = n < 0 ? -EBADF : root_open(options.config_root ? options.config_root : "/", e);
     if (f->registry.root < 0)
-        return f->registry.root;
-    int n = registries_load(s->arena, f->registry.root, &f->registries, &r);
+        return n < 0 ? n : f->registry.root;
+    n = registries_load(s->arena, f->registry.root, &f->registries, &r);
     if (n >= 0)
         n = registries_d_load(s->arena, f->registry.root, &f->registries_d, &r);
     if (n >= 0)
@@ -112,6 +129,7 @@ static int fetch_open(Fetch *f, Session *s, Error *e)
     f->policy_options =
         (PolicyOptions){.policy = &f->policy, .registries_d = &f->registries_d, .registry = &f->registry};
     f->registry.registries = &f->registries;
+    f->registry.http = f->http;
     f->registry.cancelled = cancel_asked;
     f->registry.http_proxy = getenv("http_proxy");
     f->registry.https_proxy = getenv("https_proxy") ? getenv("https_proxy") : getenv("HTTPS_PROXY");
@@ -265,7 +283,7 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     _cleanup_(fetch_done)
     Fetch f = {.registry.root = -EBADF};
     const Deployment *newest = session_newest(s);
-    int r = fetch_open(&f, s, e);
+    int r = fetch_open(&f, s, image, e);
     if (r >= 0)
         r = image_import(&f.import, image, ret, e);
     if (r < 0)
@@ -318,7 +336,7 @@ static int check(Session *s, const ImageReference *image, Error *e)
     _cleanup_(fetch_done)
     Fetch f = {.registry.root = -EBADF};
     ImportCheck c;
-    int r = fetch_open(&f, s, e);
+    int r = fetch_open(&f, s, image, e);
     if (r >= 0)
         r = image_import_check(&f.import, image, s->arena, &c, e);
     if (r < 0)

@@ -4,7 +4,7 @@
  *   fetch resolve ROOT NAME        the same by the server's word
  *   fetch blob ROOT NAME DIGEST SIZE    to standard output
  *   fetch has ROOT NAME DIGEST     exit 0 or 1
- * ROOT has etc/containers and run/ostree/auth.json. */
+ * ROOT has etc/containers and run/ostree/auth.json. With TEST_APART another process makes the requests. */
 #include <stdio.h>
 #include <string.h>
 
@@ -122,7 +122,12 @@ int main(int argc, char **argv)
     int r = -EINVAL;
     if (root < 0 || registries_load(arena, root, &registries, &report) < 0)
         return 2;
+    _cleanup_(worker_host_freep)
+    WorkerHost *http = NULL;
+    if (getenv("TEST_APART") && http_host_new(SANDBOX_NOBODY, SANDBOX_NOBODY, &http, &e) < 0)
+        return 2;
     RegistryOptions o = {.root = root,
+                         .http = http,
                          .registries = &registries,
                          .http_proxy = getenv("TEST_PROXY"),
                          .attempts = 3,

@@ -196,8 +196,12 @@ int main(int argc, char **argv)
     Error e = ERROR_INIT;
     if (root < 0 || registries_load(a, root, &registries, &report) < 0)
         return 2;
+    _cleanup_(worker_host_freep)
+    WorkerHost *http = NULL;
+    if (!d.in_process && http_host_new(65534, 65534, &http, &e) < 0)
+        return 2;
     const RegistryOptions registry = {
-        .root = root, .registries = &registries, .attempts = 2, .stall_ms = 3000};
+        .http = http, .root = root, .registries = &registries, .attempts = 2, .stall_ms = 3000};
     const ImportOptions o = {.dirfd = AT_FDCWD,
                              .repository = argv[2],
                              .registry = &registry,

@@ -480,7 +480,7 @@ static void test_confined(void **state)
     (void)state;
 
     attempt("nothing", early, true);
-    if (geteuid() == 0)
+    if (geteuid() == 0 && worker_host_lacks(host) == 0)
         attempt("looking around", look_around, true);
     if (worker_host_lacks(host) & SANDBOX_LACKS_FILTER)
         skip();
