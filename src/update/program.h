@@ -46,6 +46,8 @@ int verb_json(const Node *n);                          /* on stdout, with a newl
 /* A line for people, on stdout; nothing with --json or --quiet. */
 void verb_say(const char *format, ...) _printf_(1, 2);
 int verb_reboot(const char *verb); /* asks the init process; the exit code */
+/* Before anything is done: true, and said, where it is asked of a system that does not run. */
+bool verb_reboot_refused(const char *verb, bool asked);
 
 /* What `status` says of trials and of what did not boot. */
 void boot_state_show(Arena *a, const Session *s);

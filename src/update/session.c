@@ -212,12 +212,16 @@ void verb_say(const char *format, ...)
     putchar('\n');
 }
 
+bool verb_reboot_refused(const char *verb, bool asked)
+{
+    if (!asked || strcmp(options.sysroot, "/") == 0)
+        return false;
+    fprintf(stderr, "basalt-os %s: --reboot is for the running system\n", verb);
+    return true;
+}
+
 int verb_reboot(const char *verb)
 {
-    if (strcmp(options.sysroot, "/") != 0) {
-        fprintf(stderr, "basalt-os %s: --reboot is for the running system\n", verb);
-        return EXIT_USAGE;
-    }
     Error e = ERROR_INIT;
     fflush(stdout);
     int r = process_run(&(ProcessRun){.argv = (const char *const[]){"systemctl", "reboot", NULL}}, &e);

@@ -137,7 +137,8 @@ static int directories_open(Sysroot *s, Error *e)
         return s->root;
     s->ostree = root_openat(s->root, "ostree", O_RDONLY | O_DIRECTORY, 0);
     if (s->ostree < 0 || faccessat(s->ostree, "repo", F_OK, 0) < 0)
-        return error_set(e, ENOENT, "%s is no OSTree sysroot: there is no ostree/repo in it", s->path);
+        return error_set(
+            e, ENOENT, "%s is no OSTree sysroot: there is no ostree/repo in it, which `init` makes", s->path);
     s->boot = root_openat(s->root, "boot", O_RDONLY | O_DIRECTORY, 0);
     if (s->boot < 0 && s->boot != -ENOENT)
         return error_errno(e, s->boot, "boot");

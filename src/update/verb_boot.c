@@ -95,6 +95,8 @@ static int failed(Session *s, const char *verb)
         verb_say("The running system is not on trial: nothing is done.");
         return EXIT_DONE;
     }
+    if (verb_reboot_refused(verb, true))
+        return EXIT_USAGE;
     verb_say("The boot failed, %u of %u tries are left: starting %s.", trial.left, trial.tries,
              trial.left ? "anew" : "the former system");
     return verb_reboot(verb);

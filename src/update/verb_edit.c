@@ -78,6 +78,8 @@ int verb_rollback(int argc _unused_, char **argv)
 {
     _cleanup_session_ Session s = SESSION_INIT;
     Error e = ERROR_INIT;
+    if (verb_reboot_refused(argv[0], opt.reboot))
+        return EXIT_USAGE;
     int r = session_open(&s, true, &e);
     if (r >= 0)
         r = deployment_rollback(s.sysroot, &s.tree, &e);
@@ -191,6 +193,8 @@ int verb_kargs(int argc _unused_, char **argv)
 {
     _cleanup_session_ Session s = SESSION_INIT;
     Error e = ERROR_INIT;
+    if (verb_reboot_refused(argv[0], opt.reboot))
+        return EXIT_USAGE;
     _cleanup_arena_ Arena *a = arena_new();
     CmdlineStep *steps;
     const size_t n = steps_asked(a, &steps);
@@ -291,6 +295,8 @@ int verb_reset(int argc _unused_, char **argv)
 {
     _cleanup_session_ Session s = SESSION_INIT;
     Error e = ERROR_INIT;
+    if (verb_reboot_refused(argv[0], opt.reboot))
+        return EXIT_USAGE;
     int r = session_open(&s, true, &e);
     const Deployment *from = r < 0 ? NULL : sysroot_find(s.sysroot, DEPLOYMENT_MERGE, options.stateroot);
     if (r >= 0 && !from)

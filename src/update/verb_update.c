@@ -372,6 +372,8 @@ int verb_upgrade(int argc _unused_, char **argv)
     _cleanup_session_ Session s = SESSION_INIT;
     ImageReference image;
     Error e = ERROR_INIT;
+    if (verb_reboot_refused(argv[0], opt.reboot))
+        return EXIT_USAGE;
     cancel_catch();
     opt.passes_over = true;
     int r = session_open(&s, !opt.check, &e);
@@ -392,6 +394,8 @@ int verb_switch(int argc _unused_, char **argv)
     _cleanup_arena_ Arena *a = arena_new();
     ImageReference image;
     Error e = ERROR_INIT;
+    if (verb_reboot_refused(argv[0], opt.reboot))
+        return EXIT_USAGE;
     cancel_catch();
     if (image_reference_read(a, argv[1], &image, &e) < 0) {
         fprintf(stderr, "basalt-os %s: %s\n", argv[0], e.text);
@@ -460,6 +464,8 @@ int verb_deploy(int argc _unused_, char **argv)
 {
     _cleanup_session_ Session s = SESSION_INIT;
     Error e = ERROR_INIT;
+    if (verb_reboot_refused(argv[0], opt.reboot))
+        return EXIT_USAGE;
     cancel_catch();
     if (session_open(&s, true, &e) < 0)
         return session_failed(&s, argv[0], &e);

@@ -592,6 +592,8 @@ class Ends(Case):
         self.assertEqual(list((self.root / "ostree/repo/objects").glob("*/*")), [])
         self.assertEqual(subprocess.run([PROGRAM, "--sysroot", self.place, "status"], capture_output=True).returncode, 1)
         self.assertEqual(subprocess.run([PROGRAM, "upgrad"], capture_output=True).returncode, 2)
+        for words in (["switch", self.name], ["upgrade"], ["deploy", "x"], ["rollback"], ["kargs"], ["reset"]):
+            self.assertIn("--reboot is for the running system", self.os(*words, "--reboot", code=2))
 
     def refuse(self, what):
         layout_write(self.layout, what, "bad")
