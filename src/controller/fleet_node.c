@@ -3,7 +3,8 @@
 #include "controller/fleet_node.h"
 
 #include <string.h>
-#include <time.h>
+
+#include "kube/kube_kind.h"
 
 static const char *const state_words[] = {
     [NODE_STATE_DONE] = "Done",
@@ -13,16 +14,17 @@ static const char *const state_words[] = {
     [NODE_STATE_UNRECONCILABLE] = "Unreconcilable",
 };
 
-static void keep(char **field, const char *text)
+static bool keep(char **field, const char *text)
 {
     if (!text)
         text = "";
     if (*field && !strcmp(*field, text))
-        return;
+        return false;
     free(*field);
     *field = strdup(text);
     if (!*field)
         abort();
+    return true;
 }
 
 static NodeState state_of(const char *word)
@@ -50,13 +52,7 @@ static bool has_condition(const Node *conditions, const char *type)
     return condition_is(conditions, type, "True") || condition_is(conditions, type, "Unknown");
 }
 
-static int64_t seconds_of(const char *time)
-{
-    struct tm tm = {0};
-    return time && strptime(time, "%Y-%m-%dT%H:%M:%SZ", &tm) ? (int64_t)timegm(&tm) : 0;
-}
-
-void fleet_node_update(FleetNode *n, const Node *object)
+int fleet_node_update(FleetNode *n, const Node *object)
 {
     const Node *metadata = node_get(object, "metadata"), *annotations = node_get(metadata, "annotations");
     const Node *conditions = node_get_path(object, "status.conditions");
@@ -66,7 +62,6 @@ void fleet_node_update(FleetNode *n, const Node *object)
         const char *text;
     } texts[] = {
         {&n->name, node_string(node_get(metadata, "name"))},
-        {&n->version, node_string(node_get(metadata, "resourceVersion"))},
         {&n->uid, node_string(node_get(metadata, "uid"))},
         {&n->zone, node_string(node_get(node_get(metadata, "labels"), NODE_ZONE_LABEL))},
         {&n->current, node_string(node_get(annotations, NODE_CURRENT_CONFIG))},
@@ -76,13 +71,18 @@ void fleet_node_update(FleetNode *n, const Node *object)
         {&n->drain_done, node_string(node_get(annotations, NODE_LAST_DRAIN))},
     };
 
+    FleetNode was = *n;
+    bool changed = false;
     for (size_t i = 0; i < ELEMENTS(texts); i++)
-        keep(texts[i].field, texts[i].text);
-    n->created = seconds_of(node_string(node_get(metadata, "creationTimestamp")));
+        changed |= keep(texts[i].field, texts[i].text);
+    (void)keep(&n->version, node_string(node_get(metadata, "resourceVersion")));
+    n->created = kube_created(object);
     n->state = state_of(node_string(node_get(annotations, NODE_STATE)));
     n->unschedulable = cordon && cordon->kind == NODE_BOOL && cordon->boolean;
     n->ready = condition_is(conditions, "Ready", "True") && !has_condition(conditions, "DiskPressure") &&
                !has_condition(conditions, "NetworkUnavailable");
+    return changed || was.created != n->created || was.state != n->state || was.ready != n->ready ||
+           was.unschedulable != n->unschedulable;
 }
 
 FleetNode *fleet_node_new(const Node *object)
@@ -90,7 +90,6 @@ FleetNode *fleet_node_new(const Node *object)
     FleetNode *n = calloc(1, sizeof(*n));
     if (!n)
         abort();
-    keep(&n->no_pool, "");
     fleet_node_update(n, object);
     return n;
 }

@@ -38,12 +38,12 @@ typedef struct FleetNode {
     bool ready;         /* what the kubelet says of it */
     bool unschedulable; /* cordoned */
     FleetPool *pool;    /* NULL: of none */
-    char *no_pool;      /* why, when that is a mistake; else "" */
-    unsigned seen;      /* the listing that showed it last */
+    char *no_pool;      /* why, when that is somebody's mistake; else NULL */
 } FleetNode;
 
 FleetNode *fleet_node_new(const Node *object);
-void fleet_node_update(FleetNode *n, const Node *object); /* all but pool, no_pool and seen */
+/* All but pool and no_pool. 1 when anything but the version has changed. */
+int fleet_node_update(FleetNode *n, const Node *object);
 void fleet_node_free(FleetNode *n);
 DEFINE_CLEANUP(FleetNode *, fleet_node_free);
 

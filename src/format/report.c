@@ -151,6 +151,16 @@ void report_sort(Report *r)
         r->entries[i] = placed[i].entry;
 }
 
+const char *report_first_error(const Report *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const ReportEntry *at = &r->entries[i];
+        if (at->severity == SEVERITY_ERROR)
+            return *at->path ? arena_printf(r->arena, "%s: %s", at->path, at->message) : at->message;
+    }
+    return NULL;
+}
+
 /* ---- writing ---- */
 
 static void write_ignition(const Report *r, Buf *out)

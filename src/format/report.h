@@ -49,6 +49,9 @@ void report_add_key(Report *r, Severity severity, const PathStep *path, const No
 void report_add_at(Report *r, Severity severity, const Source *source, uint32_t line, uint32_t column,
                    const char *format, ...) _printf_(6, 7);
 void report_sort(Report *r);
+/* "$.a.0: text" of the first error, for who has a line for all; in the report's arena. NULL: there is none.
+ */
+const char *report_first_error(const Report *r);
 
 typedef enum ReportFormat {
     REPORT_IGNITION, /* "error at $.a.0, line 3 col 5: text": Ignition's form, no file name */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define MACHINE "machineconfiguration.openshift.io"
 
@@ -56,6 +57,13 @@ const char *kube_resource_version(const Node *object)
 const char *kube_uid(const Node *object)
 {
     return metadata_string(object, "uid");
+}
+
+int64_t kube_created(const Node *object)
+{
+    const char *text = metadata_string(object, "creationTimestamp");
+    struct tm tm = {0};
+    return text && strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) ? (int64_t)timegm(&tm) : 0;
 }
 
 const char *kube_annotation(const Node *object, const char *name)

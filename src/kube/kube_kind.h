@@ -16,6 +16,7 @@ const char *kube_name(const Node *object);
 const char *kube_namespace_of(const Node *object);
 const char *kube_resource_version(const Node *object);
 const char *kube_uid(const Node *object);
+int64_t kube_created(const Node *object); /* seconds since 1970; 0: not said */
 const char *kube_annotation(const Node *object, const char *name);
 const char *kube_label(const Node *object, const char *name);
 /* apiVersion, kind and metadata.name (and namespace, unless NULL), to be filled. */
