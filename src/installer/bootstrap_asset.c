@@ -12,6 +12,7 @@
 #include "installer/generators.h"
 #include "installer/ignition_output.h"
 #include "installer/install_log.h"
+#include "machineconfig/controller_config.h"
 #include "machineconfig/machine_config.h"
 #include "machineconfig/machine_config_pool.h"
 
@@ -19,6 +20,7 @@ typedef struct Bootstrap {
     AssetStore *store;
     Arena *arena;
     TemplateValues values;
+    ControllerConfig cluster;
     Node *files, *units;
     struct ManifestSource *sources;
 } Bootstrap;
@@ -41,7 +43,7 @@ static const BootstrapFile machine_files[] = {
     {"/etc/motd", "bootstrap/motd", 0644, true, NULL},
     {"/etc/pki/ca-trust/source/anchors/ca.crt", "value:trustBundle", 0600, false, "trustBundle"},
     {"/etc/profile.d/proxy.sh", "bootstrap/proxy.sh", 0600, false, "proxy"},
-    {"/etc/systemd/system.conf.d/10-default-env.conf", "bootstrap/10-default-env.conf", 0600, false, "proxy"},
+    {"/etc/systemd/system.conf.d/10-default-env.conf", "value:proxyUnitEnv", 0600, false, "proxy"},
     {"/root/.docker/config.json", "value:pullSecret", 0600, false, "pullSecret"},
     {"/opt/openshift/hand-over/machine-config-server.service", "bootstrap/hand-over.service", 0644, false,
      NULL},
@@ -53,14 +55,6 @@ static const struct {
     bool enabled;
 } machine_units[] = {
     {"bootkube.service", "bootstrap/bootkube.service", true},
-};
-
-static const struct {
-    const char *file, *template;
-} role_configs[] = {
-    {"00-%s.yaml", "machine-configs/00-role.yaml"},
-    {"01-%s-container-runtime.yaml", "machine-configs/01-role-container-runtime.yaml"},
-    {"01-%s-kubelet.yaml", "machine-configs/01-role-kubelet.yaml"},
 };
 
 static const char *const roles[] = {"master", "worker"};
@@ -127,33 +121,14 @@ static void add_asset(Bootstrap *b, const char *asset, mode_t mode)
 
 static int add_role_configs(Bootstrap *b, Error *e)
 {
-    static const char *const texts[][2] = {{"inotifyConf", "machine-configs/inotify.conf"},
-                                           {"kubeletConf", "machine-configs/kubelet.conf"},
-                                           {"storageConf", "machine-configs/storage.conf"},
-                                           {"crioConf", "machine-configs/crio.conf"},
-                                           {"proxyUnitEnv", "bootstrap/10-default-env.conf"}};
-    for (size_t i = 0; i < ELEMENTS(texts); i++) {
-        const char *text = template_text(&b->values, texts[i][1], e);
-        if (!text)
-            return -EINVAL;
-        template_set(&b->values, texts[i][0], text);
-    }
-    bool schedulable = strcmp(template_value(&b->values, "mastersSchedulable"), "true") == 0;
     for (size_t role = 0; role < ELEMENTS(roles); role++) {
-        bool tainted = role == 0 && !schedulable;
-        template_set(&b->values, "role", roles[role]);
-        template_set(
-            &b->values, "registerTaints",
-            tainted ? "--register-with-taints=node-role.kubernetes.io/master=:NoSchedule \\\n            "
-                    : "");
-        for (size_t i = 0; i < ELEMENTS(role_configs); i++) {
-            char name[64];
-            snprintf(name, sizeof(name), role_configs[i].file, roles[role]);
-            int r = add_template(b, arena_printf(b->arena, "/opt/openshift/machine-configs/%s", name),
-                                 &(BootstrapFile){.template = role_configs[i].template, .mode = 0644}, e);
-            if (r < 0)
-                return r;
-        }
+        RoleConfig configs[CONTROLLER_CONFIG_ROLE];
+        int r = controller_config_role(b->arena, &b->cluster, roles[role], configs, e);
+        if (r < 0)
+            return r;
+        for (size_t i = 0; i < CONTROLLER_CONFIG_ROLE; i++)
+            add_file(b, arena_printf(b->arena, "/opt/openshift/machine-configs/%s.yaml", configs[i].name),
+                     configs[i].text, configs[i].len, &(BootstrapFile){.mode = 0644});
     }
     return 0;
 }
@@ -324,12 +299,12 @@ int bootstrap_generate(AssetStore *s, const Asset *asset _unused_, AssetValue *r
     int r = asset_store_config(s, &c, e);
     if (r >= 0)
         r = config_values(s, &b.values, e);
+    if (r >= 0)
+        r = config_cluster(s, &b.cluster, e);
     if (r >= 0) {
-        template_set(
-            &b.values, "kubeletClientCA",
-            asset_store_file(s, "Certificate (kubelet-client-ca-bundle)", "tls/kubelet-client-ca-bundle.crt")
-                ->data);
-        r = fill(&b, e);
+        const char *unit = controller_config_proxy_unit(a, &b.cluster, e);
+        template_set(&b.values, "proxyUnitEnv", unit);
+        r = unit ? fill(&b, e) : -EINVAL;
     }
     if (r >= 0)
         r = ignition_output(a, config_text(&b, c), asset_store_options(s)->ignition_version, &out, e);

@@ -79,35 +79,6 @@ static const char *no_proxy_text(Arena *a, const InstallConfig *c)
     return arena_strdup(a, all.data);
 }
 
-static void add_toml(Buf *out, const char *value)
-{
-    Node n = {.kind = NODE_STRING, .string = value, .len = strlen(value)};
-    json_write(&n, JSON_COMPACT, out);
-}
-
-/* registries.conf, version 2. */
-static const char *registries_text(Arena *a, const InstallConfig *c)
-{
-    _cleanup_buf_ Buf out = BUF_INIT;
-
-    buf_add_str(&out,
-                "# Where images come from. An image is named in full.\nunqualified-search-registries = []\n");
-    if (c->mirrors)
-        NODE_EACH (source, c->mirrors) {
-            const Node *mirrors = node_get(source, "mirrors");
-            buf_add_str(&out, "\n[[registry]]\nprefix = \"\"\nlocation = ");
-            add_toml(&out, node_string(node_get(source, "source")));
-            buf_add_str(&out, "\nmirror-by-digest-only = true\n");
-            if (mirrors && mirrors->kind == NODE_ARRAY)
-                NODE_EACH (mirror, mirrors) {
-                    buf_add_str(&out, "\n  [[registry.mirror]]\n  location = ");
-                    add_toml(&out, node_string(mirror));
-                    buf_add_char(&out, '\n');
-                }
-        }
-    return arena_strdup(a, out.data);
-}
-
 /* The install config as the cluster keeps it: without what is secret. */
 static const char *public_config_text(Arena *a, const InstallConfig *c)
 {
@@ -125,13 +96,12 @@ int config_values(AssetStore *s, TemplateValues *v, Error *e)
 {
     Arena *a = asset_store_arena(s);
     const InstallConfig *c;
-    char address[NETWORK_TEXT_MAX];
 
     int r = asset_store_config(s, &c, e);
     if (r < 0)
         return r;
     v->arena = a;
-    network_range_nth(&c->service_networks[0], 10, address);
+    v->files = installer_templates;
     const struct {
         const char *name, *value;
     } values[] = {
@@ -143,7 +113,6 @@ int config_values(AssetStore *s, TemplateValues *v, Error *e)
         {"networkType", c->network_type},
         {"clusterNetwork", cluster_networks_text(a, c)},
         {"serviceNetwork", ranges_text(a, c->service_networks, c->n_service_networks)},
-        {"clusterDNS", arena_strdup(a, address)},
         {"mastersSchedulable", c->compute.replicas == 0 ? "true" : "false"},
         {"pullSecret", c->pull_secret},
         {"trustBundle", c->trust_bundle},
@@ -154,12 +123,38 @@ int config_values(AssetStore *s, TemplateValues *v, Error *e)
         {"proxy", c->http_proxy || c->https_proxy ? "yes" : ""},
         {"fips", c->fips ? "yes" : ""},
         {"mirrors", c->mirrors && c->mirrors->n ? "yes" : ""},
-        {"registriesConf", registries_text(a, c)},
+        {"registriesConf", controller_config_registries(a, c->mirrors)},
         {"installConfig", public_config_text(a, c)},
         {"true", "true"},
     };
     for (size_t i = 0; i < ELEMENTS(values); i++)
         template_set(v, values[i].name, values[i].value);
+    return 0;
+}
+
+/* Needs the keys and certificates. */
+int config_cluster(AssetStore *s, ControllerConfig *ret, Error *e)
+{
+    Arena *a = asset_store_arena(s);
+    const InstallConfig *c;
+    char address[NETWORK_TEXT_MAX];
+
+    int r = asset_store_config(s, &c, e);
+    if (r < 0)
+        return r;
+    network_range_nth(&c->service_networks[0], 10, address);
+    *ret = (ControllerConfig){
+        .cluster_dns = arena_strdup(a, address),
+        .kubelet_client_ca =
+            asset_store_file(s, "Certificate (kubelet-client-ca-bundle)", "tls/kubelet-client-ca-bundle.crt")
+                ->data,
+        .trust_bundle = c->trust_bundle,
+        .http_proxy = c->http_proxy,
+        .https_proxy = c->https_proxy,
+        .no_proxy = c->http_proxy || c->https_proxy ? no_proxy_text(a, c) : NULL,
+        .image_content_sources = c->mirrors && c->mirrors->n ? c->mirrors : NULL,
+        .masters_schedulable = c->compute.replicas == 0,
+    };
     return 0;
 }
 

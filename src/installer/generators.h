@@ -1,7 +1,8 @@
 #pragma once
 /* The generators of asset_table.c's rows that are not certificates. */
+#include "format/template.h"
 #include "installer/asset_store.h"
-#include "installer/template.h"
+#include "machineconfig/controller_config.h"
 
 typedef int Generate(AssetStore *s, const Asset *asset, AssetValue *ret, Error *e);
 
@@ -29,8 +30,11 @@ typedef struct KubeconfigRow {
 } KubeconfigRow;
 extern const KubeconfigRow kubeconfig_admin, kubeconfig_internal, kubeconfig_kubelet, kubeconfig_loopback;
 
+extern const TemplateFile installer_templates[]; /* src/installer/templates/ */
 /* The values that templates have from the install config alone. */
 int config_values(AssetStore *s, TemplateValues *ret, Error *e);
+/* What the cluster's machines have to know of it. */
+int config_cluster(AssetStore *s, ControllerConfig *ret, Error *e);
 /* A template's text, as a file of the asset. */
 int asset_value_render(AssetStore *s, AssetValue *v, const char *path, const TemplateValues *values,
                        const char *template, Error *e);

@@ -181,7 +181,7 @@ int kubeconfig_generate(AssetStore *s, const Asset *asset, AssetValue *ret, Erro
     const KubeconfigRow *row = asset->what;
     Arena *a = asset_store_arena(s);
     _cleanup_(template_done)
-    TemplateValues v = {.arena = a};
+    TemplateValues v = {.arena = a, .files = installer_templates};
     const InstallConfig *c;
 
     int r = asset_store_config(s, &c, e);

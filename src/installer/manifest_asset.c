@@ -48,7 +48,7 @@ static int mirror_policies(AssetStore *s, const InstallConfig *c, AssetValue *re
         return 0;
     NODE_EACH (source, c->mirrors) {
         _cleanup_(template_done)
-        TemplateValues v = {.arena = a};
+        TemplateValues v = {.arena = a, .files = installer_templates};
         _cleanup_buf_ Buf mirrors = BUF_INIT;
         const Node *list = node_get(source, "mirrors");
         if (list && list->kind == NODE_ARRAY)
@@ -104,7 +104,7 @@ int common_manifests_generate(AssetStore *s, const Asset *asset _unused_, AssetV
 int openshift_manifests_generate(AssetStore *s, const Asset *asset _unused_, AssetValue *ret, Error *e)
 {
     _cleanup_(template_done)
-    TemplateValues v = {.arena = asset_store_arena(s)};
+    TemplateValues v = {.arena = asset_store_arena(s), .files = installer_templates};
 
     template_set(&v, "passwordHash",
                  asset_store_file(s, "Kubeadmin Password Hash", "kubeadmin-password-hash")->data);

@@ -1,6 +1,6 @@
 #pragma once
-/* The texts that the installer writes are files under templates/, built into the program. What stands between
- * double braces in them is replaced:
+/* Texts that a program writes are files under its templates/, built into it as a table (tools/embed.py). What
+ * stands between double braces in them is replaced:
  *   {{name}}            the value as it is
  *   {{base64:name}}     its base64
  *   {{dataurl:name}}    a data: URL of it, as Ignition takes it
@@ -20,10 +20,9 @@ typedef struct TemplateFile {
     size_t len;
 } TemplateFile;
 
-extern const TemplateFile template_files[]; /* ends with a NULL name */
-
 typedef struct TemplateValues {
     Arena *arena;
+    const TemplateFile *files; /* ends with a NULL name */
     Map map;
 } TemplateValues;
 

@@ -2,14 +2,14 @@
  */
 #include "../scratch.h"
 
-#include "installer/template.h"
+#include "format/template.h"
 
 static const char inside[] = "a{{v}}b {{base64:v}} {{json:v}} {{shell:v}} {{unit:v}} {{dataurl:v}}\n"
                              "  {{indent2:lines}}\n{{?v}}there{{/}}{{!v}}not there{{/}}{{?none}}there{{/}}"
                              "{{!none}}not there{{/}}{{none}}.";
 static const char unset[] = "{{never}}", open_section[] = "{{?none}}x", no_filter[] = "{{upper:v}}";
 
-const TemplateFile template_files[] = {
+static const TemplateFile files[] = {
     {"inside", inside, sizeof(inside) - 1},
     {"unset", unset, sizeof(unset) - 1},
     {"open", open_section, sizeof(open_section) - 1},
@@ -21,7 +21,7 @@ static void test_filters(void **state _unused_)
 {
     _cleanup_arena_ Arena *a = arena_new();
     _cleanup_(template_done)
-    TemplateValues v = {.arena = a};
+    TemplateValues v = {.arena = a, .files = files};
     Error e = ERROR_INIT;
 
     template_set(&v, "v", "x'\"% \\");
@@ -40,7 +40,7 @@ static void test_errors(void **state _unused_)
     for (size_t i = 0; i < ELEMENTS(bad); i++) {
         _cleanup_arena_ Arena *a = arena_new();
         _cleanup_(template_done)
-        TemplateValues v = {.arena = a};
+        TemplateValues v = {.arena = a, .files = files};
         Error e = ERROR_INIT;
         template_set(&v, "v", "x");
         assert_null(template_text(&v, bad[i], &e));

@@ -1,7 +1,7 @@
 /* One pass over the text, from brace to brace. A filter is a row: how a value becomes part of the text. The
  * templates are ours, so anything wrong in them is an internal error; values come from the user, and filters
  * are what keeps them inside the place that they were meant for. */
-#include "installer/template.h"
+#include "format/template.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,9 +115,9 @@ static int add_value(const TemplateValues *v, const char *tag, Buf *out, Error *
     return 0;
 }
 
-static const TemplateFile *file_find(const char *name)
+static const TemplateFile *file_find(const TemplateFile *files, const char *name)
 {
-    for (const TemplateFile *f = template_files; f->name; f++)
+    for (const TemplateFile *f = files; f->name; f++)
         if (strcmp(f->name, name) == 0)
             return f;
     return NULL;
@@ -125,7 +125,7 @@ static const TemplateFile *file_find(const char *name)
 
 int template_render(const TemplateValues *v, const char *file, Buf *out, Error *e)
 {
-    const TemplateFile *f = file_find(file);
+    const TemplateFile *f = file_find(v->files, file);
     if (!f)
         return error_set(e, ENOENT, "internal error: no template %s", file);
     for (const char *p = f->text; *p;) {
