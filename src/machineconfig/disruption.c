@@ -180,37 +180,63 @@ typedef struct Decision {
     size_t room, most; /* of entries; of who asks for one */
 } Decision;
 
-static void ask(Decision *d, const DisruptionAction *action, const char *who)
+static DisruptionEntry *entry_find(const Disruption *t, const DisruptionAction *action)
 {
-    Disruption *t = d->to;
-    DisruptionEntry *found = NULL;
-    for (size_t i = 0; i < t->n && !found; i++) {
+    for (size_t i = 0; i < t->n; i++) {
         const DisruptionAction *x = &t->entries[i].action;
         if (x->kind == action->kind && (!x->service || !strcmp(x->service, action->service)))
-            found = &t->entries[i];
+            return &t->entries[i];
     }
-    if (!found) {
-        if (t->n == d->room) {
-            DisruptionEntry *old = t->entries;
-            d->room = d->room ? 2 * d->room : 8;
-            t->entries = ARENA_ARRAY(d->arena, DisruptionEntry, d->room);
-            for (size_t i = 0; i < t->n; i++)
-                t->entries[i] = old[i];
+    return NULL;
+}
+
+static DisruptionEntry *entry_insert(Decision *d, const DisruptionAction *action, size_t at)
+{
+    Disruption *t = d->to;
+    if (t->n == d->room) {
+        DisruptionEntry *old = t->entries;
+        d->room = d->room ? 2 * d->room : 8;
+        t->entries = ARENA_ARRAY(d->arena, DisruptionEntry, d->room);
+        for (size_t i = 0; i < t->n; i++)
+            t->entries[i] = old[i];
+    }
+    memmove(&t->entries[at + 1], &t->entries[at], (t->n - at) * sizeof(*t->entries));
+    t->n++;
+    t->entries[at] =
+        (DisruptionEntry){.action = *action, .asked_by = ARENA_ARRAY(d->arena, const char *, d->most)};
+    return &t->entries[at];
+}
+
+static void asker_add(DisruptionEntry *entry, const char *who)
+{
+    for (size_t i = 0; i < entry->n; i++)
+        if (!strcmp(entry->asked_by[i], who))
+            return;
+    entry->asked_by[entry->n++] = who;
+}
+
+/* The actions of a rule follow each other as it has them, also where another rule asked for the later ones.
+ */
+static void ask(Decision *d, const DisruptionAction *actions, size_t n, const char *who)
+{
+    for (size_t i = 0; i < n; i++) {
+        DisruptionEntry *found = entry_find(d->to, &actions[i]);
+        size_t at = d->to->n;
+        for (size_t k = i + 1; k < n && !found; k++) {
+            const DisruptionEntry *later = entry_find(d->to, &actions[k]);
+            if (later && (size_t)(later - d->to->entries) < at)
+                at = (size_t)(later - d->to->entries);
         }
-        found = &t->entries[t->n++];
-        *found =
-            (DisruptionEntry){.action = *action, .asked_by = ARENA_ARRAY(d->arena, const char *, d->most)};
+        asker_add(found ? found : entry_insert(d, &actions[i], at), who);
     }
-    if (!found->n || strcmp(found->asked_by[found->n - 1], who))
-        found->asked_by[found->n++] = who;
 }
 
 static void ask_rule(Decision *d, const Rule *rule, const char *who)
 {
-    if (!rule)
-        ask(d, &reboot, who);
-    for (size_t i = 0; rule && i < rule->n; i++)
-        ask(d, &rule->actions[i], who);
+    if (rule)
+        ask(d, rule->actions, rule->n, who);
+    else
+        ask(d, &reboot, 1, who);
 }
 
 static const Rule *file_rule(const RuleList *l, const char *path)
@@ -239,7 +265,7 @@ static const Rule *unit_rule(const RuleList *l, const char *name)
 static void ask_unit(Decision *d, const DisruptionPolicy *p, const char *unit)
 {
     static const DisruptionAction reload = {DISRUPTION_DAEMON_RELOAD, NULL};
-    ask(d, &reload, unit);
+    ask(d, &reload, 1, unit);
     ask_rule(d, unit_rule(&p->units, unit), unit);
 }
 
@@ -258,6 +284,28 @@ static void put_in_order(Disruption *t)
             t->entries[k] = t->entries[k - 1];
             t->entries[k - 1] = kept;
         }
+}
+
+/* A service that is started anew need not reload before. */
+static void merge_reloads(Disruption *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const DisruptionEntry *e = &t->entries[i];
+        DisruptionEntry *restart =
+            e->action.kind == DISRUPTION_RELOAD
+                ? entry_find(t, &(DisruptionAction){DISRUPTION_RESTART, e->action.service})
+                : NULL;
+        for (size_t k = 0; restart && k < e->n; k++)
+            asker_add(restart, e->asked_by[k]);
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        const DisruptionAction *x = &t->entries[i].action;
+        if (x->kind != DISRUPTION_RELOAD ||
+            !entry_find(t, &(DisruptionAction){DISRUPTION_RESTART, x->service}))
+            t->entries[n++] = t->entries[i];
+    }
+    t->n = n;
 }
 
 /* A reboot does what all the others would. */
@@ -289,7 +337,7 @@ void disruption_decide(Arena *a, const DisruptionPolicy *p, const MachineConfigD
                  {diff->extensions, "extensions"}};
     for (size_t i = 0; i < ELEMENTS(whole); i++)
         if (whole[i].changed)
-            ask(&d, &reboot, whole[i].who);
+            ask(&d, &reboot, 1, whole[i].who);
     for (size_t i = 0; i < diff->n_paths; i++) {
         const ManagedPath *m = diff->paths[i].to ? diff->paths[i].to : diff->paths[i].from;
         if (m->kind == MANAGED_FILE)
@@ -304,5 +352,6 @@ void disruption_decide(Arena *a, const DisruptionPolicy *p, const MachineConfigD
     if (diff->password)
         ask_rule(&d, &built_in_keys, "password of " MANAGED_CORE_USER);
     put_in_order(ret);
+    merge_reloads(ret);
     keep_reboot(ret);
 }
