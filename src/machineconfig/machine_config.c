@@ -152,20 +152,22 @@ static bool config_says_nothing(const Node *n)
     return true;
 }
 
-static void read_config(Arena *a, const Node *n, const PathStep *path, MachineConfig *mc, Report *r)
+static void read_config(Arena *a, const Node *n, const PathStep *path, bool rendered, MachineConfig *mc,
+                        Report *r)
 {
     IgnConfig *written = NULL;
     if (config_says_nothing(n) || ign_config_from_node(a, n, path, &written, r) < 0)
         return;
     mc->config_version = written->version;
     refuse_unmanageable(written, path, r);
-    warn_first_boot(written, path, r);
+    if (!rendered)
+        warn_first_boot(written, path, r);
     IgnLiftOptions as_nodes_had_it = {.path = path,
                                       .default_modes = true}; /* an unset mode of 2.x is 0644 here */
     (void)ign_config_lift_with(a, written, &as_nodes_had_it, &mc->config, r); /* its findings decide */
 }
 
-static void read_spec(Arena *a, const Node *spec, MachineConfig *mc, Report *r)
+static void read_spec(Arena *a, const Node *spec, bool rendered, MachineConfig *mc, Report *r)
 {
     const PathStep *path = PATH_KEY(NULL, "spec");
     if (!spec || spec->kind == NODE_NULL)
@@ -180,7 +182,7 @@ static void read_spec(Arena *a, const Node *spec, MachineConfig *mc, Report *r)
         if (!f)
             report_add_key(r, SEVERITY_WARNING, at, n, "unknown field '%s'", n->key);
         else if (f->kind == FIELD_CONFIG)
-            read_config(a, n, at, mc, r);
+            read_config(a, n, at, rendered, mc, r);
         else if (n->kind == NODE_NULL)
             continue;
         else if (f->kind == FIELD_STRINGS)
@@ -203,7 +205,7 @@ bool machine_config_name_ok(const char *name)
            strchr(".-_", name[0]) == NULL && strchr(".-_", name[n - 1]) == NULL;
 }
 
-static void read_metadata(const Node *document, MachineConfig *mc, Report *r)
+static void read_metadata(const Node *document, bool rendered, MachineConfig *mc, Report *r)
 {
     const Node *meta = node_get(document, "metadata"), *at = meta ? meta : document;
     const PathStep *path = PATH_KEY(NULL, "metadata");
@@ -219,7 +221,7 @@ static void read_metadata(const Node *document, MachineConfig *mc, Report *r)
             "name '%s' may only have lower case letters, digits, '-', '.' and '_', and starts and ends with "
             "a letter or digit",
             mc->name);
-    if (!mc->role || !*mc->role)
+    if (!rendered && (!mc->role || !*mc->role))
         report_add(r, SEVERITY_ERROR, PATH_KEY(PATH_KEY(path, "labels"), MACHINE_CONFIG_ROLE_LABEL),
                    mc->labels ? mc->labels : at,
                    "no label '" MACHINE_CONFIG_ROLE_LABEL "': no pool would take this MachineConfig");
@@ -242,7 +244,7 @@ bool machine_config_is(const Node *document)
     return api && kind && !strcmp(api, MACHINE_CONFIG_API) && !strcmp(kind, "MachineConfig");
 }
 
-int machine_config_read(Arena *a, const Node *document, MachineConfig **ret, Report *r)
+static int read_either(Arena *a, const Node *document, bool rendered, MachineConfig **ret, Report *r)
 {
     size_t before = r->errors;
     MachineConfig *mc = ARENA_NEW(a, MachineConfig);
@@ -250,14 +252,24 @@ int machine_config_read(Arena *a, const Node *document, MachineConfig **ret, Rep
     if (!machine_config_is(document))
         report_add(r, SEVERITY_ERROR, NULL, document, "not a MachineConfig of " MACHINE_CONFIG_API);
     else {
-        read_metadata(document, mc, r);
-        read_spec(a, node_get(document, "spec"), mc, r);
+        read_metadata(document, rendered, mc, r);
+        read_spec(a, node_get(document, "spec"), rendered, mc, r);
         refuse_combinations(mc, r);
     }
     if (r->errors > before)
         return -EINVAL;
     *ret = mc;
     return 0;
+}
+
+int machine_config_read(Arena *a, const Node *document, MachineConfig **ret, Report *r)
+{
+    return read_either(a, document, false, ret, r);
+}
+
+int machine_config_read_rendered(Arena *a, const Node *document, MachineConfig **ret, Report *r)
+{
+    return read_either(a, document, true, ret, r);
 }
 
 static Node *strings_node(Arena *a, const char *const *items, size_t n)

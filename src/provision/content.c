@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "format/digest.h"
+#include "ignition/resource_data.h"
 
 enum { RING_BUFFERS = 6, RING_BUFFER_SIZE = 64 * 1024 };
 
@@ -32,25 +33,6 @@ struct Content {
     bool done;           /* under `lock` */
     int failure;         /* under `lock` while the thread runs */
 };
-
-static int hash_parse(const char *text, DigestKind *ret_kind, uint8_t *ret_want, Error *e)
-{
-    static const struct {
-        const char *prefix;
-        DigestKind kind;
-    } functions[] = {{"sha512-", DIGEST_SHA512}, {"sha256-", DIGEST_SHA256}};
-
-    for (size_t i = 0; i < ELEMENTS(functions); i++) {
-        size_t n = strlen(functions[i].prefix), size = digest_size(functions[i].kind);
-        if (strncmp(text, functions[i].prefix, n) != 0)
-            continue;
-        if (strlen(text + n) != 2 * size || !hex_decode(text + n, 2 * size, ret_want))
-            return error_set(e, EINVAL, "incorrect size for hash sum");
-        *ret_kind = functions[i].kind;
-        return 0;
-    }
-    return error_set(e, EINVAL, "unrecognized hash function");
-}
 
 static int output(Content *c, const void *data, size_t n)
 {
@@ -181,7 +163,7 @@ int content_new(const ContentSpec *spec, Content **ret, Error *e)
         c->start_len = spec->buf->len;
     }
     if (spec->hash && *spec->hash) {
-        r = hash_parse(spec->hash, &c->kind, c->want, e);
+        r = ign_hash_parse(spec->hash, &c->kind, c->want, e);
         if (r < 0)
             return r;
     }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "format/data_url.h"
+#include "ignition/resource_data.h"
 #include "net/http_client.h"
 #include "provision/content.h"
 #include "provision/fetcher.h"
@@ -220,17 +221,6 @@ const char *source_redacted(Arena *a, const char *source)
     return http_url_redact(source, ARENA_ARRAY(a, char, n), n);
 }
 
-static int compression_find(const char *name, Compression *ret, Error *e)
-{
-    if (!name || !*name)
-        *ret = COMPRESSION_NONE;
-    else if (strcmp(name, "gzip") == 0)
-        *ret = COMPRESSION_GZIP;
-    else
-        return error_set(e, EINVAL, "invalid compression method '%s'", name);
-    return 0;
-}
-
 static int fetch(Fetcher *f, const IgnResource *r, ContentSpec *spec, Error *e)
 {
     _cleanup_(content_freep)
@@ -245,7 +235,7 @@ static int fetch(Fetcher *f, const IgnResource *r, ContentSpec *spec, Error *e)
         if (f->offline && !scheme->local)
             return error_set(e, ENETDOWN, "resource requires networking");
     }
-    k = compression_find(scheme ? r->compression : NULL, &spec->compression, e);
+    k = ign_compression_parse(scheme ? r->compression : NULL, &spec->compression, e);
     if (k < 0)
         return k;
     if (spec->compression != COMPRESSION_NONE && scheme->no_compression)

@@ -10,59 +10,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "system/user_db.h"
+#include "system/authorized_keys.h"
 
 #define KEYS_MESSAGE_ID "225067b87bbd4a0cb6ab151f82fa364b"
-
-/* ---- looking up ---- */
-
-/* /etc first, then where image-based systems keep the accounts of the image. Read anew each time: the tools
- * change it in between. */
-static int database_load(int root, Arena *a, UserDb *ret, Error *e)
-{
-    int r = user_db_load(a, root, ret, e);
-    if (r < 0)
-        return r;
-    _cleanup_buf_ Buf passwd = BUF_INIT, group = BUF_INIT;
-    r = root_read(root, "/usr/lib/passwd", USER_DB_FILE_MAX, &passwd);
-    if (r >= 0 || r == -ENOENT)
-        r = root_read(root, "/usr/lib/group", USER_DB_FILE_MAX, &group);
-    if (r < 0 && r != -ENOENT)
-        return error_errno(e, r, "the accounts in /usr/lib of the root");
-    user_db_add_passwd(a, ret, passwd.data ? passwd.data : "", passwd.len);
-    user_db_add_group(a, ret, group.data ? group.data : "", group.len);
-    return 0;
-}
-
-int user_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
-{
-    _cleanup_user_db_ UserDb db = {0};
-    int r = database_load(root, a, &db, e);
-    if (r < 0)
-        return r;
-    const UserRecord *u = user_db_user(&db, name);
-    if (u)
-        *ret = (UserEntry){.name = u->name, .home = u->home, .uid = u->uid, .gid = u->gid};
-    return u != NULL;
-}
-
-int group_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
-{
-    _cleanup_user_db_ UserDb db = {0};
-    int r = database_load(root, a, &db, e);
-    if (r < 0)
-        return r;
-    const GroupRecord *g = user_db_group(&db, name);
-    if (g)
-        *ret = (UserEntry){.name = g->name, .gid = g->gid};
-    return g != NULL;
-}
 
 /* ---- commands ---- */
 
@@ -228,71 +183,18 @@ static int password_set(const StageContext *c, const UsersOptions *o, const IgnU
 
 /* ---- ssh keys ---- */
 
-/* Opens the directory by its path in the root; missing components are made by whoever the thread acts as. */
-static int directory_make_private(int root, const char *path)
-{
-    _cleanup_free_ char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    int fd = root_openat(root, "/", O_PATH | O_DIRECTORY, 0);
-    for (char *p = copy; fd >= 0;) {
-        p += strspn(p, "/");
-        if (!*p)
-            break;
-        p += strcspn(p, "/");
-        char kept = *p;
-        *p = '\0';
-        int next = root_openat(root, copy, O_PATH | O_DIRECTORY, 0);
-        if (next == -ENOENT) {
-            const char *name = strrchr(copy, '/') + 1;
-            next = mkdirat(fd, name, 0700) < 0 ? -errno : root_openat(root, copy, O_PATH | O_DIRECTORY, 0);
-        }
-        close(fd);
-        fd = next;
-        *p = kept;
-    }
-    return fd;
-}
-
-static int keys_write_as(int root, const char *dir_path, const char *name, const char *text, Error *e)
-{
-    _cleanup_close_ int dir = directory_make_private(root, dir_path);
-    if (dir < 0)
-        return error_errno(e, dir, "making %s", dir_path);
-    int r = files_apply_write(dir, name, text, strlen(text));
-    return r < 0 ? error_errno(e, r, "writing %s/%s", dir_path, name) : 0;
-}
-
 static int keys_write(const StageContext *c, const UsersOptions *o, const IgnUser *u, const UserEntry *there,
                       Error *e)
 {
     if (!u->ssh_authorized_keys.n)
         return 0;
-    const char *home = *there->home == '/' ? there->home : "/";
-    const char *dir = arena_printf(c->arena, "%s/.ssh%s", strcmp(home, "/") == 0 ? "" : home,
-                                   o->keys_fragment ? "/authorized_keys.d" : "");
-    const char *name = o->keys_fragment ? "ignition" : "authorized_keys";
-    const char *keys = joined(c->arena, &u->ssh_authorized_keys, "\n");
-    size_t n = strlen(keys);
-    const char *text = n && keys[n - 1] == '\n' ? keys : arena_printf(c->arena, "%s\n", keys);
+    const char *path = authorized_keys_path(c->arena, there->home, o->keys_fragment);
+    const char *text = authorized_keys_text(c->arena, u->ssh_authorized_keys.items, u->ssh_authorized_keys.n);
     int r = step(o, "ssh keys");
+    if (r >= 0)
+        r = authorized_keys_write(c->root, there, path, text, e);
     if (r < 0)
         return r;
-
-    gid_t gid = setfsgid(there->gid);
-    uid_t uid = setfsuid(there->uid);
-    if ((uid_t)setfsuid(-1) != there->uid || (gid_t)setfsgid(-1) != there->gid)
-        r = error_set(e, EPERM, "acting as uid %u gid %u", there->uid, there->gid);
-    else
-        r = keys_write_as(c->root, dir, name, text, e);
-    (void)setfsuid(uid);
-    (void)setfsgid(gid);
-    if (r < 0)
-        return r;
-    const char *path = arena_printf(c->arena, "%s/%s", dir, name);
-    _cleanup_close_ int fd = root_openat(c->root, path, O_RDONLY | O_NOFOLLOW, 0);
-    if (fd < 0 || fsync(fd) < 0)
-        return error_errno(e, fd < 0 ? fd : -errno, "syncing %s", path);
     const char *where = arena_printf(c->arena, "%s%s", c->root_path, path);
     const LogField fields[] = {{"MESSAGE_ID", KEYS_MESSAGE_ID},
                                {"IGNITION_USER_NAME", u->name},

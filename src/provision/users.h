@@ -7,15 +7,7 @@
 #include "ignition/config.h"
 #include "provision/files_apply.h"
 #include "provision/stage.h"
-
-typedef struct UserEntry {
-    const char *name, *home; /* home: users only; in the arena */
-    uid_t uid;
-    gid_t gid;
-} UserEntry;
-/* 1 found, 0 no such user. */
-int user_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e);
-int group_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e);
+#include "system/user_db.h"
 
 /* The command that makes it as declared; false: nothing to do. Strings live in the arena. */
 bool user_command(Arena *a, const char *root_path, const IgnUser *u, bool exists, StringList *ret);

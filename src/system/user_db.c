@@ -133,3 +133,43 @@ const GroupRecord *user_db_group(const UserDb *db, const char *name)
 {
     return map_get(&db->groups, name);
 }
+
+static int load_everywhere(int root, Arena *a, UserDb *ret, Error *e)
+{
+    int r = user_db_load(a, root, ret, e);
+    if (r < 0)
+        return r;
+    _cleanup_buf_ Buf passwd = BUF_INIT, group = BUF_INIT;
+    r = root_read(root, "/usr/lib/passwd", USER_DB_FILE_MAX, &passwd);
+    if (r >= 0 || r == -ENOENT)
+        r = root_read(root, "/usr/lib/group", USER_DB_FILE_MAX, &group);
+    if (r < 0 && r != -ENOENT)
+        return error_errno(e, r, "the accounts in /usr/lib of the root");
+    user_db_add_passwd(a, ret, passwd.data ? passwd.data : "", passwd.len);
+    user_db_add_group(a, ret, group.data ? group.data : "", group.len);
+    return 0;
+}
+
+int user_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
+{
+    _cleanup_user_db_ UserDb db = {0};
+    int r = load_everywhere(root, a, &db, e);
+    if (r < 0)
+        return r;
+    const UserRecord *u = user_db_user(&db, name);
+    if (u)
+        *ret = (UserEntry){.name = u->name, .home = u->home, .uid = u->uid, .gid = u->gid};
+    return u != NULL;
+}
+
+int group_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e)
+{
+    _cleanup_user_db_ UserDb db = {0};
+    int r = load_everywhere(root, a, &db, e);
+    if (r < 0)
+        return r;
+    const GroupRecord *g = user_db_group(&db, name);
+    if (g)
+        *ret = (UserEntry){.name = g->name, .gid = g->gid};
+    return g != NULL;
+}

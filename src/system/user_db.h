@@ -34,3 +34,14 @@ void user_db_add_passwd(Arena *a, UserDb *db, const char *text, size_t n);
 void user_db_add_group(Arena *a, UserDb *db, const char *text, size_t n);
 const UserRecord *user_db_user(const UserDb *db, const char *name);   /* NULL: none */
 const GroupRecord *user_db_group(const UserDb *db, const char *name); /* NULL: none */
+
+/* One account or group of a root, wherever the root has them: /etc first, then /usr/lib, where image-based
+ * systems keep those of the image. Read anew each time: tools change them in between. */
+typedef struct UserEntry {
+    const char *name, *home; /* home: users only; in the arena */
+    uid_t uid;
+    gid_t gid;
+} UserEntry;
+/* 1 found, 0 no such user. */
+int user_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e);
+int group_find(int root, Arena *a, const char *name, UserEntry *ret, Error *e);
