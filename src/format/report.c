@@ -156,7 +156,9 @@ const char *report_first_error(const Report *r)
     for (size_t i = 0; i < r->n; i++) {
         const ReportEntry *at = &r->entries[i];
         if (at->severity == SEVERITY_ERROR)
-            return *at->path ? arena_printf(r->arena, "%s: %s", at->path, at->message) : at->message;
+            return *at->path && strcmp(at->path, "$") != 0
+                       ? arena_printf(r->arena, "%s: %s", at->path, at->message)
+                       : at->message;
     }
     return NULL;
 }
