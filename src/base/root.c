@@ -168,7 +168,9 @@ static int make_directories(int root, char *path, mode_t mode)
         return fd;
     char *save = NULL;
     for (char *name = strtok_r(path, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
-        bool made = mkdirat(fd, name, 0700) == 0;
+        /* At once as it shall be, as far as the umask lets it: nobody comes back for one that stood already.
+         */
+        bool made = mkdirat(fd, name, mode & 0777) == 0;
         if (!made && errno != EEXIST)
             return -errno;
         int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -21,6 +21,7 @@
 #include "machine/boot.h"
 #include "machine/network.h"
 
+#define MADE_MARK ".basalt-up"
 enum { CONFIG_PORT = 22623, ANSWER_TRIES = 600, CONFIG_SIZE_MAX = 1 << 20 };
 
 typedef struct Up {
@@ -278,19 +279,54 @@ static int refuse_running(Up *up, Error *e)
         if (process_id_alive(&machines[i].init))
             return error_set(e, EEXIST, "machines run in %s; end them with: basalt down --state %s",
                              up->state, up->state);
-    return r < 0 ? r : up_undo(up->state, e); /* what an interrupted run left */
+    return r;
+}
+
+/* Only what `up` made is ever removed: 1 when it is, 0 when the directory is empty. */
+static int made_by_up(const char *state, Error *e)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    if (access(arena_printf(a, "%s/" MADE_MARK, state), F_OK) == 0)
+        return 1;
+    if (errno != ENOENT)
+        return error_errno(e, -errno, "%s", state);
+    _cleanup_closedir_ DIR *d = opendir(state);
+    if (!d)
+        return error_errno(e, -errno, "%s", state);
+    for (struct dirent *entry; (entry = readdir(d));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            return error_set(e, ENOTEMPTY, "%s was not made by basalt up; it stays as it is", state);
+    return 0;
+}
+
+/* What an interrupted run left, but for the directory: it carries the lock. The mark goes last. */
+static int clear_state(const char *state, Error *e)
+{
+    int r = made_by_up(state, e);
+    if (r <= 0)
+        return r;
+    up_end(state);
+    _cleanup_closedir_ DIR *d = opendir(state);
+    if (!d)
+        return error_errno(e, -errno, "%s", state);
+    for (struct dirent *entry; r >= 0 && (entry = readdir(d));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, MADE_MARK) != 0)
+            r = tree_remove_at(dirfd(d), entry->d_name);
+    if (r >= 0 && unlinkat(dirfd(d), MADE_MARK, 0) < 0)
+        r = -errno;
+    return r < 0 ? error_errno(e, r, "removing what is in %s", state) : 0;
 }
 
 /* Of two that start in the same instant one goes on. The machines inherit the lock: they are what it is
- * about. */
-static int take_state(const char *state, Error *e)
+ * about. A directory that `down` removed in between is not what the path names any more. */
+static int take_state(const char *state)
 {
+    struct stat locked, named;
     _cleanup_close_ int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(e, -errno, "%s", state);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return error_set(e, EBUSY, "another basalt up is at work in %s", state);
-    return TAKE_FD(fd);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &locked) < 0 || stat(state, &named) < 0)
+        return -errno;
+    return locked.st_ino == named.st_ino ? TAKE_FD(fd) : -EWOULDBLOCK;
 }
 
 int up_run(const UpOptions *o, Error *e)
@@ -305,16 +341,19 @@ int up_run(const UpOptions *o, Error *e)
     if (r < 0 || !(state = realpath(o->state, NULL)))
         return error_errno(e, r < 0 ? r : -errno, "making %s", o->state);
     up.state = state;
+    _cleanup_close_ int lock = take_state(state);
     r = refuse_running(&up, e);
     if (r < 0)
         return r; /* what runs is not ours to end */
-    if ((r = dir_make_all_at(AT_FDCWD, state, 0700)) < 0)
-        return error_errno(e, r, "making %s", state);
-    _cleanup_close_ int lock = take_state(state, e);
+    if (lock == -EWOULDBLOCK)
+        return error_set(e, EBUSY, "another basalt up is at work in %s", state);
     if (lock < 0)
-        return lock;
+        return error_errno(e, lock, "%s", state);
+    r = clear_state(state, e);
+    if (r < 0)
+        return r;
     *o->begun = true;
-    if (file_write_at(AT_FDCWD, arena_printf(arena, "%s/.basalt-up", state), "", 0,
+    if (file_write_at(AT_FDCWD, arena_printf(arena, "%s/" MADE_MARK, state), "", 0,
                       FILE_WRITE(.mode = 0600)) < 0)
         r = error_set(e, EIO, "cannot write to %s", state);
     if (r >= 0)
@@ -328,18 +367,12 @@ int up_run(const UpOptions *o, Error *e)
 
 int up_undo(const char *state, Error *e)
 {
-    _cleanup_arena_ Arena *a = arena_new();
-    struct stat st;
-    if (stat(state, &st) < 0)
+    if (access(state, F_OK) < 0)
         return errno == ENOENT ? 0 : error_errno(e, -errno, "%s", state);
-    /* Only what `up` made is ever removed. */
-    if (access(arena_printf(a, "%s/.basalt-up", state), F_OK) < 0 && errno != ENOENT)
-        return error_errno(e, -errno, "%s", state);
-    if (access(arena_printf(a, "%s/.basalt-up", state), F_OK) < 0)
-        return rmdir(state) == 0
-                   ? 0
-                   : error_set(e, ENOTEMPTY, "%s was not made by basalt up; it stays as it is", state);
+    int r = made_by_up(state, e);
+    if (r <= 0)
+        return r < 0 || rmdir(state) == 0 ? r : error_errno(e, -errno, "removing %s", state);
     up_end(state);
-    int r = tree_remove_at(AT_FDCWD, state);
+    r = tree_remove_at(AT_FDCWD, state);
     return r < 0 ? error_errno(e, r, "removing %s", state) : 1;
 }
