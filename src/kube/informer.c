@@ -240,7 +240,7 @@ static int watch_ended(Informer *i, int r)
     kube_unwatch(TAKE_PTR(i->watch));
     if (r == -ESTALE) {
         start_list(i);
-        if (i->backoff.next_ms)
+        if (!kube_backoff_quiet(&i->backoff, i->time))
             wait_out(i, 0);
         else
             (void)kube_backoff(&i->backoff, i->time); /* the first time at once; a second would wait */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "kube/kube_answer.h"
+#include "kube/kube_kind.h"
 #include "kube/kube_path.h"
 #include "kube/kube_transfer.h"
 
@@ -111,15 +112,32 @@ static int send_call(Call *c, const KubeRequest *q, const Buf *path, const Buf *
     }
 }
 
-static int read_answer(const Call *c, Arena *a, KubeAnswer *ret, Error *e)
+/* In lists of built-in kinds the objects do not say what they are. */
+static void name_items(Arena *a, const KubeKind *kind, const Node *list)
+{
+    char version[128];
+    const Node *items = node_get(list, "items");
+    kube_api_version(kind, version);
+    for (Node *n = items && items->kind == NODE_ARRAY ? items->first : NULL; n; n = n->next)
+        if (n->kind == NODE_OBJECT && !node_get(n, "kind")) {
+            node_set_string(a, n, "apiVersion", version);
+            node_set_string(a, n, "kind", kind->kind);
+        }
+}
+
+static int read_answer(const Call *c, const KubeRequest *q, Arena *a, KubeAnswer *ret, Error *e)
 {
     const Curl *curl = &c->transfer.kube->curl;
     KubeBytes body = {c->body.data, c->body.len};
     long code = 0;
     curl_off_t after = 0;
     curl->getinfo(c->transfer.easy, CURLINFO_RESPONSE_CODE, &code);
-    if (code >= 200 && code < 300)
-        return kube_object_read(a, body, &ret->object, e);
+    if (code >= 200 && code < 300) {
+        int r = kube_object_read(a, body, &ret->object, e);
+        if (r >= 0 && q->verb == KUBE_LIST)
+            name_items(a, q->kind, ret->object);
+        return r;
+    }
     kube_status_read(a, (int)code, body, &ret->status);
     curl->getinfo(c->transfer.easy, CURLINFO_RETRY_AFTER, &after);
     if (after > 0)
@@ -142,7 +160,7 @@ static int http_call(Kube *k, const KubeRequest *q, Arena *a, KubeAnswer *ret, E
     if (r >= 0)
         r = send_call(&c, q, &path, &sent, e);
     if (r >= 0)
-        r = read_answer(&c, a, ret, e);
+        r = read_answer(&c, q, a, ret, e);
     buf_done_secret(&c.body);
     return r < 0 ? error_wrap(e, r, "%s", kube_request_text(q, text, sizeof(text))) : 0;
 }

@@ -61,10 +61,15 @@ const char *kube_time_text_micro(int64_t wall_us, char out[32])
     return write_time(wall_us, fraction, out);
 }
 
+bool kube_backoff_quiet(const KubeBackoff *b, const KubeTime *t)
+{
+    return !b->next_ms || kube_monotonic_ms(t) - b->failed_at > KUBE_BACKOFF_FORGET_MS;
+}
+
 int64_t kube_backoff(KubeBackoff *b, const KubeTime *t)
 {
     int64_t now = kube_monotonic_ms(t);
-    if (!b->next_ms || now - b->failed_at > KUBE_BACKOFF_FORGET_MS)
+    if (kube_backoff_quiet(b, t))
         b->next_ms = KUBE_BACKOFF_FIRST_MS;
     int64_t wait = kube_chance(t, b->next_ms, b->next_ms);
     b->next_ms = b->next_ms * 2 > KUBE_BACKOFF_LAST_MS ? KUBE_BACKOFF_LAST_MS : b->next_ms * 2;

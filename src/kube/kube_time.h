@@ -1,5 +1,6 @@
 #pragma once
 /* Clocks and chance of those who wait and try again, so that tests can have their own. */
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct KubeTime {
@@ -27,4 +28,5 @@ typedef struct KubeBackoff {
     int64_t next_ms, failed_at;
 } KubeBackoff;
 enum { KUBE_BACKOFF_FIRST_MS = 500, KUBE_BACKOFF_LAST_MS = 30000, KUBE_BACKOFF_FORGET_MS = 120000 };
-int64_t kube_backoff(KubeBackoff *b, const KubeTime *t); /* how long to wait now, in ms */
+int64_t kube_backoff(KubeBackoff *b, const KubeTime *t);          /* how long to wait now, in ms */
+bool kube_backoff_quiet(const KubeBackoff *b, const KubeTime *t); /* nothing has failed for a while */
