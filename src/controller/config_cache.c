@@ -24,6 +24,7 @@ CachedConfig *cached_config_new(const Node *object)
         abort();
     c->arena = arena_new();
     c->created = kube_created(object);
+    c->version = arena_strdup(c->arena, kube_resource_version(object));
     const char *pool = owning_pool(object);
     if (pool) {
         c->pool = arena_strdup(c->arena, pool);

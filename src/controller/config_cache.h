@@ -8,6 +8,7 @@
 typedef struct CachedConfig {
     char *name;
     Arena *arena;          /* of what follows */
+    const char *version;   /* of the object */
     const Node *labels;    /* may be NULL */
     MachineConfig *config; /* NULL: rendered, or not valid */
     const char *error;     /* why it is not valid */

@@ -27,6 +27,7 @@ struct Informer {
     KubeWatch *watch;
     int64_t watch_began, not_before; /* 0: at once */
     bool synced, more;               /* more: the last step left events */
+    bool tell_all;                   /* of this list, whatever is known already */
     KubeBackoff backoff;
 };
 
@@ -109,7 +110,7 @@ static void see(Informer *i, const Node *object)
     if (!names_of(object, &namespace, &name))
         return;
     NameEntry *entry = name_table_get(&i->names, namespace, name);
-    bool same = entry->version == version;
+    bool same = entry->version == version && !(i->tell_all && entry->mark != i->mark);
     entry->version = version;
     entry->mark = i->mark;
     if (!same)
@@ -145,6 +146,7 @@ static void end_list(Informer *i)
 {
     lose_unmarked(i);
     i->doing = DOING_WATCH;
+    i->tell_all = false;
     i->synced = true;
     if (i->options.handler.synced)
         i->options.handler.synced(i->options.handler.context);
@@ -204,6 +206,15 @@ static int list(Informer *i, Error *e)
     if (r < 0)
         list_failed(i, r, &answer.status);
     return r;
+}
+
+void informer_list_again(Informer *i, bool tell_all)
+{
+    kube_unwatch(TAKE_PTR(i->watch));
+    start_list(i);
+    i->tell_all |= tell_all;
+    i->synced = false;
+    i->not_before = 0;
 }
 
 /* ---- watching ---- */

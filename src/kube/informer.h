@@ -35,5 +35,8 @@ DEFINE_CLEANUP(Informer *, informer_free);
  * failure, which it is going to wait out. To be called when kube_fd() is readable or a timeout is over. */
 int informer_step(Informer *i, Error *e);
 int informer_timeout_ms(const Informer *i); /* -1: only when kube_fd() or kube_timeout_ms() say so */
-bool informer_synced(const Informer *i);    /* the first list is whole */
+bool informer_synced(const Informer *i);    /* a first list is whole, and none was asked for since */
+/* A new list, for who cannot trust what was told: a write whose answer got lost. tell_all: objects that are
+ * as they were, too. */
+void informer_list_again(Informer *i, bool tell_all);
 size_t informer_count(const Informer *i);

@@ -192,7 +192,7 @@ int rendered_config_make(Arena *a, const RenderInput *in, RenderedConfig **ret, 
     if (refuse_combinations(m, in->pool, r) || r->errors > before)
         return -EINVAL;
     m->name = "";
-    rc->node = machine_config_to_node(a, m);
+    m->node = rc->node = machine_config_to_node(a, m);
     int k = name_it(a, in->pool, rc, r);
     if (k < 0)
         return k;

@@ -1,0 +1,55 @@
+#pragma once
+/* What the parts of the controller share. */
+#include "base/name_list.h"
+#include "controller/controller.h"
+#include "controller/fleet.h"
+#include "controller/generated_config.h"
+#include "kube/informer.h"
+#include "kube/kube_kind.h"
+#include "machineconfig/controller_config.h"
+
+typedef enum Watched {
+    WATCHED_POOLS, /* first: nodes are sorted into them */
+    WATCHED_CONFIGS,
+    WATCHED_KUBELET_CONFIGS,
+    WATCHED_RUNTIME_CONFIGS,
+    WATCHED_CLUSTER, /* the ControllerConfig */
+    WATCHED_NODES,
+    WATCHED_KINDS,
+} Watched;
+
+struct Controller {
+    ControllerOptions o;
+    const KubeTime *time;
+    Fleet fleet;
+    NameList configs;                  /* CachedConfig */
+    NameList sources[GENERATED_KINDS]; /* GeneratedSource */
+    Arena *cluster_arena;
+    ControllerConfig cluster; /* when cluster_arena is there */
+    Informer *informers[WATCHED_KINDS];
+    NameList drains;       /* NodeDrain */
+    bool active;           /* in the step before */
+    bool unsure;           /* a write may or may not have been done */
+    bool sources_changed;  /* something that MachineConfigs are made of */
+    int64_t sources_retry; /* not before then */
+    int64_t collected;     /* garbage, last */
+    int64_t wake;          /* the next moment at which something is due; -1: none */
+};
+
+int64_t controller_now(const Controller *c);
+void controller_log(const Controller *c, const char *format, ...) _printf_(2, 3);
+void controller_wake_at(Controller *c, int64_t when);
+/* One call, its failure logged with what it was for. */
+int controller_call(Controller *c, const KubeRequest *q, Arena *a, KubeAnswer *ret, const char *what);
+
+/* What has changed at the API, or by our own writes. */
+void controller_pool_seen(Controller *c, const Node *object);
+void controller_config_seen(Controller *c, const Node *object);
+void controller_config_gone(Controller *c, const char *name);
+void controller_node_seen(Controller *c, const Node *object);
+
+void pool_sync(Controller *c, FleetPool *p);
+void source_sync(Controller *c);
+void drain_sync(Controller *c);
+void garbage_sync(Controller *c);
+void drain_sync_done(Controller *c);
