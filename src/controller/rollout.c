@@ -75,11 +75,12 @@ static unsigned less(unsigned from, unsigned take)
     return from > take ? from - take : 0;
 }
 
-/* Of those that may be changing at all: it is, or it went away for a change that failed, or it may yet go on
- * with one. */
+/* Of those that may be away for a change: it is at it, or is not back yet, or went away for one that failed,
+ * or may yet go on with one. */
 static bool holds_place(const RolloutPool *p, const FleetNode *n)
 {
-    return !fleet_node_settled(n) || (fleet_node_failing(n) && (targeted(p, n) || !fleet_node_in_service(n)));
+    return !fleet_node_settled(n) || (n->unschedulable && !fleet_node_kept_away(n)) ||
+           (fleet_node_failing(n) && (targeted(p, n) || !fleet_node_in_service(n)));
 }
 
 static Capacity capacity_of(const RolloutPool *p)

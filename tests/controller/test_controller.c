@@ -437,7 +437,7 @@ static void trouble(World *w, unsigned nodes)
     }
 }
 
-static void fail_schedule(World *w, uint64_t number)
+static void fail_schedule(World *w, uint64_t number, const char *why)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
     json_write(kube_fake_get(w->kube, &kube_machine_config_pool, NULL, "worker"), JSON_COMPACT, &text);
@@ -451,7 +451,7 @@ static void fail_schedule(World *w, uint64_t number)
         }
     }
     printf("%s\n", text.data);
-    fail_msg("schedule %llu: not at its end", (unsigned long long)number);
+    fail_msg("schedule %llu at %lld ms: %s", (unsigned long long)number, (long long)w->ms, why);
 }
 
 static void run_schedule(uint64_t number)
@@ -480,10 +480,9 @@ static void run_schedule(uint64_t number)
         node_name(dice(&w, nodes), name);
         step_daemon(&w, name);
         if (away(&w, nodes) > allowed)
-            fail_msg("schedule %llu: %u away, %u allowed", (unsigned long long)number, away(&w, nodes),
-                     allowed);
+            fail_schedule(&w, number, "more away than is allowed");
         if (w.ms - start > PATIENCE_MS)
-            fail_schedule(&w, number);
+            fail_schedule(&w, number, "not at its end");
     }
     settle(&w, 5000);
     assert_int_equal(away(&w, nodes), 0);

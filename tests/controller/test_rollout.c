@@ -62,6 +62,7 @@ static const Case cases[] = {
     {"what cannot be done is undone", "a v0>v1 Unreconcilable, b v1>v1 Done", NULL, "a"},
     {"down: told first, costs nothing", "a v1>v1 Done, b! v1>v1 Done", NULL, "b"},
     {"not more of them at once", "a! v1>v1 Done, b! v1>v1 Done", NULL, "a"},
+    {"down while another is not back", "a% v2>v2 Done, b! v1>v1 Done", NULL, ""},
     {"down while another works", "a v1>v2 Working, b! v1>v1 Done", NULL, ""},
     {"drifted: healed by the new config", "a v1>v1 Degraded, b v1>v1 Done", NULL, "a"},
     {"down and up", "a! v1>v1 Done, b v1>v1 Done, c v1>v1 Done", "2", "a b"},
