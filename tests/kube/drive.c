@@ -6,6 +6,12 @@
  *   {"do":"next","ms":1000}                                  → {"result":1,"type":…,"object":…}, 0 after so
  * long, or an error
  *   {"do":"gets","n":1000,"kind":…,"name":…}                 → {"result":0,"us":…} for all of them
+ *   {"do":"lease","namespace":…,"name":…,"identity":…,"duration_sec":…,"renew_ms":…,"retry_ms":…}
+ *   {"do":"elect","ms":500}                                  → {"result":0,"held":…,"holder":…} after so
+ * long, or a change
+ *   {"do":"release"}
+ *   {"do":"inform","kind":…,"page":…}, {"do":"informed","ms":…} → {"seen":…,"gone":…,"synced":…,"count":…} up
+ * to now
  *   {"do":"memory"}                                          → {"rss":…,"anonymous":…} in kB, {"fds":…} */
 #include <inttypes.h>
 #include <poll.h>
@@ -14,13 +20,19 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "format/json.h"
+#include "kube/informer.h"
 #include "kube/kube_http.h"
 #include "kube/kube_kind.h"
+#include "kube/lease.h"
 
 #include <fcntl.h>
 
 static Kube *kube;
 static KubeWatch *watch;
+static Lease *lease;
+static Informer *informer;
+static unsigned seen, gone, synced;
+static Arena *kept; /* texts of lease and informer */
 
 static const KubeKind *const kinds[] = {
     &kube_machine_config,
@@ -164,6 +176,84 @@ static void do_next(Arena *a, const Node *in, Node *out)
     }
 }
 
+static void wait_for(int64_t left, int own)
+{
+    struct pollfd p = {.fd = kube_fd(kube), .events = POLLIN};
+    int wait = kube_timeout_ms(kube);
+    left = own >= 0 && own < left ? own : left;
+    poll(&p, 1, (int)(wait >= 0 && wait < left ? wait : left));
+}
+
+static void do_lease(const Node *in)
+{
+    const LeaseOptions options = {.namespace = arena_strdup(kept, text(in, "namespace")),
+                                  .name = arena_strdup(kept, text(in, "name")),
+                                  .identity = arena_strdup(kept, text(in, "identity")),
+                                  .duration_sec = number(in, "duration_sec"),
+                                  .renew_ms = number(in, "renew_ms"),
+                                  .retry_ms = number(in, "retry_ms")};
+    lease = lease_new(kube, &options);
+}
+
+static void do_elect(Arena *a, const Node *in, Node *out)
+{
+    int64_t until = monotonic_ms() + number(in, "ms"), left;
+    Error e = ERROR_INIT;
+    int r = 0;
+    while ((r = lease_step(lease, &e)) != 1 && (left = until - monotonic_ms()) > 0)
+        wait_for(left, lease_timeout_ms(lease));
+    say_error(a, out, r < 0 ? r : 0, &e);
+    node_set(a, out, "held", node_new_bool(a, lease_held(lease)));
+    node_set_string(a, out, "holder", lease_holder(lease));
+}
+
+static void count_seen(void *context, const Node *object)
+{
+    (void)context;
+    if (!kube_name(object) || !text(object, "kind"))
+        exit(4);
+    seen++;
+}
+
+static void count_gone(void *context, const char *namespace, const char *name, const Node *last)
+{
+    (void)context;
+    (void)namespace;
+    (void)name;
+    (void)last;
+    gone++;
+}
+
+static void count_synced(void *context)
+{
+    (void)context;
+    synced++;
+}
+
+static void do_inform(const Node *in)
+{
+    const InformerOptions options = {.kind = request_of(in).kind,
+                                     .namespace = arena_strdup(kept, text(in, "namespace")),
+                                     .page = number(in, "page"),
+                                     .handler = {count_seen, count_gone, count_synced, NULL}};
+    informer = informer_new(kube, &options);
+}
+
+static void do_informed(Arena *a, const Node *in, Node *out)
+{
+    int64_t until = monotonic_ms() + number(in, "ms"), left;
+    Error e = ERROR_INIT;
+    while ((left = until - monotonic_ms()) > 0) {
+        (void)informer_step(informer, &e);
+        wait_for(left, informer_timeout_ms(informer));
+    }
+    node_set(a, out, "seen", node_new_int(a, seen));
+    node_set(a, out, "gone", node_new_int(a, gone));
+    node_set(a, out, "synced", node_new_int(a, synced));
+    node_set(a, out, "count", node_new_int(a, (int64_t)informer_count(informer)));
+    node_set_string(a, out, "error", e.text);
+}
+
 static void do_memory(Arena *a, Node *out)
 {
     _cleanup_buf_ Buf status = BUF_INIT;
@@ -198,6 +288,16 @@ static void obey(const char *line, size_t n)
         do_next(a, in, out);
     else if (!strcmp(what, "memory"))
         do_memory(a, out);
+    else if (!strcmp(what, "lease"))
+        do_lease(in);
+    else if (!strcmp(what, "elect"))
+        do_elect(a, in, out);
+    else if (!strcmp(what, "release"))
+        node_set(a, out, "result", node_new_int(a, lease_release(lease, NULL)));
+    else if (!strcmp(what, "inform"))
+        do_inform(in);
+    else if (!strcmp(what, "informed"))
+        do_informed(a, in, out);
     json_write(out, JSON_COMPACT, &answer);
     puts(answer.data);
     fflush(stdout);
@@ -224,9 +324,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", e.text);
         return 1;
     }
+    kept = arena_new();
     for (ssize_t n; (n = getline(&line, &size, stdin)) > 0;)
         obey(line, (size_t)n);
     kube_unwatch(watch);
+    informer_free(informer);
+    lease_free(lease);
+    arena_free(kept);
     kube_free(kube);
     return 0;
 }
