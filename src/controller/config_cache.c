@@ -5,18 +5,6 @@
 
 #include "kube/kube_kind.h"
 
-static const char *owning_pool(const Node *object)
-{
-    const Node *owners = node_get_path(object, "metadata.ownerReferences");
-    if (owners && owners->kind == NODE_ARRAY)
-        NODE_EACH (o, owners) {
-            const char *kind = node_string(node_get(o, "kind"));
-            if (kind && !strcmp(kind, "MachineConfigPool"))
-                return node_string(node_get(o, "name"));
-        }
-    return NULL;
-}
-
 CachedConfig *cached_config_new(const Node *object)
 {
     CachedConfig *c = calloc(1, sizeof(*c));
@@ -25,7 +13,7 @@ CachedConfig *cached_config_new(const Node *object)
     c->arena = arena_new();
     c->created = kube_created(object);
     c->version = arena_strdup(c->arena, kube_resource_version(object));
-    const char *pool = owning_pool(object);
+    const char *pool = machine_config_pool_owner(object);
     if (pool) {
         c->pool = arena_strdup(c->arena, pool);
         return c;

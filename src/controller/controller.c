@@ -224,8 +224,10 @@ static bool look(Controller *c)
         Error e = ERROR_INIT;
         if (w == WATCHED_NODES && !informer_synced(c->informers[WATCHED_POOLS]))
             return false;
-        if (informer_step(c->informers[w], &e) < 0)
-            controller_log(c, "%s: %s", watched[w].kind->plural, e.text);
+        int r = informer_step(c->informers[w], &e);
+        if (r < 0 && !c->failing[w]) /* told once, and waited out */
+            controller_log(c, "%s", e.text);
+        c->failing[w] = r < 0 || (c->failing[w] && !informer_synced(c->informers[w]));
         whole = whole && informer_synced(c->informers[w]);
         if (w == WATCHED_POOLS && c->fleet.list_nodes_again) {
             c->fleet.list_nodes_again = false;

@@ -27,6 +27,7 @@ struct Controller {
     Arena *cluster_arena;
     ControllerConfig cluster; /* when cluster_arena is there */
     Informer *informers[WATCHED_KINDS];
+    bool failing[WATCHED_KINDS];
     NameList drains;       /* NodeDrain */
     bool active;           /* in the step before */
     bool unsure;           /* a write may or may not have been done */

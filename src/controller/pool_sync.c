@@ -42,7 +42,7 @@ static int read_target(Controller *c, const FleetPool *p, Arena *a, MachineConfi
     int k = controller_call(
         c, &(KubeRequest){.verb = KUBE_GET, .kind = &kube_machine_config, .name = fleet_pool_target(p)}, a,
         &answer, fleet_pool_target(p));
-    if (k >= 0 && (k = machine_config_read_rendered(a, answer.object, ret, &r)) < 0)
+    if (k >= 0 && (k = machine_config_read(a, answer.object, ret, &r)) < 0)
         controller_log(c, "%s: %s", fleet_pool_target(p), report_first_error(&r));
     return k;
 }

@@ -262,9 +262,21 @@ static int read_either(Arena *a, const Node *document, bool rendered, MachineCon
     return 0;
 }
 
+const char *machine_config_pool_owner(const Node *document)
+{
+    const Node *owners = node_get_path(document, "metadata.ownerReferences");
+    if (owners && owners->kind == NODE_ARRAY)
+        NODE_EACH (o, owners) {
+            const char *kind = node_string(node_get(o, "kind"));
+            if (kind && !strcmp(kind, "MachineConfigPool"))
+                return node_string(node_get(o, "name"));
+        }
+    return NULL;
+}
+
 int machine_config_read(Arena *a, const Node *document, MachineConfig **ret, Report *r)
 {
-    return read_either(a, document, false, ret, r);
+    return read_either(a, document, machine_config_pool_owner(document) != NULL, ret, r);
 }
 
 int machine_config_read_rendered(Arena *a, const Node *document, MachineConfig **ret, Report *r)

@@ -32,7 +32,11 @@ bool machine_config_name_ok(const char *name);
 /* Reads and validates one. 0, or -EINVAL with findings; *ret is then unset. Warnings name what only a first
  * boot can do, so that nobody expects it of a machine that already runs. */
 int machine_config_read(Arena *a, const Node *document, MachineConfig **ret, Report *r);
-/* The same of a rendered one, which belongs to no role and is past advice. */
+/* The pool that a rendered config was made for, by its owner; NULL: it is none, or one that no cluster holds.
+ */
+const char *machine_config_pool_owner(const Node *document);
+/* The same of a rendered one, which belongs to no role and is past advice. machine_config_read() knows those
+ * that a pool owns by themselves. */
 int machine_config_read_rendered(Arena *a, const Node *document, MachineConfig **ret, Report *r);
 /* The whole object, as `kubectl get -o json` would show it; `config` in the newest spec. */
 Node *machine_config_to_node(Arena *a, const MachineConfig *mc);
