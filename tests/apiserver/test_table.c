@@ -36,7 +36,7 @@ static void test_builtin(void **state)
          "unknown>\"]"},
         {&kube_pod,
          "{" META ",\"spec\":{\"nodeName\":\"n\",\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]},"
-                  "\"status\":{\"phase\":"
+         "\"status\":{\"phase\":"
          "\"Running\",\"podIPs\":[{\"ip\":\"10.1.0.1\"}],\"containerStatuses\":[{\"name\":\"a\",\"ready\":"
          "true,"
          "\"restartCount\":2,\"state\":{\"running\":{}},\"lastState\":{\"terminated\":{\"finishedAt\":"
@@ -46,7 +46,7 @@ static void test_builtin(void **state)
          "ago)\",\"60m\",\"10.1.0.1\",\"n\",\"<none>\",\"<none>\"]"},
         {&kube_pod,
          "{" META ",\"spec\":{\"initContainers\":[{\"name\":\"i\"},{\"name\":\"j\"}],\"containers\":[{"
-                  "\"name\":\"a\"}]},"
+         "\"name\":\"a\"}]},"
          "\"status\":{\"phase\":\"Pending\",\"initContainerStatuses\":[{\"name\":\"i\",\"state\":{"
          "\"terminated\":{"
          "\"exitCode\":0}}},{\"name\":\"j\",\"state\":{\"running\":{}}}]}}",
@@ -57,7 +57,7 @@ static void test_builtin(void **state)
          "[\"x\",\"0/0\",\"Terminating\",\"0\",\"<unknown>\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]"},
         {&kube_pod,
          "{" META ",\"spec\":{\"containers\":[{}]},\"status\":{\"phase\":\"Failed\",\"containerStatuses\":[{"
-                  "\"state\":{"
+         "\"state\":{"
          "\"terminated\":{\"exitCode\":3}}}]}}",
          "[\"x\",\"0/1\",\"ExitCode:3\",\"0\",\"60m\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]"},
         {&kube_namespace, "{" META ",\"status\":{\"phase\":\"Active\"}}", "[\"x\",\"Active\",\"60m\"]"},
@@ -68,7 +68,7 @@ static void test_builtin(void **state)
         {&kube_lease, "{" META ",\"spec\":{\"holderIdentity\":\"h\"}}", "[\"x\",\"h\",\"60m\"]"},
         {&kube_event,
          "{" META ",\"involvedObject\":{\"kind\":\"Node\",\"name\":\"n\"},\"type\":\"Warning\",\"reason\":"
-                  "\"R\",\"message\":"
+         "\"R\",\"message\":"
          "\" "
          "m\\n\",\"firstTimestamp\":\"2023-11-14T22:11:20Z\",\"lastTimestamp\":\"2023-11-14T22:13:00Z\","
          "\"count\":4,"
@@ -76,7 +76,7 @@ static void test_builtin(void **state)
          "[\"20s\",\"Warning\",\"R\",\"node/n\",\"\",\"c, h\",\"m\",\"2m\",4,\"x\"]"},
         {&kube_certificate_signing_request,
          "{" META ",\"spec\":{\"signerName\":\"s\",\"username\":\"u\"},\"status\":{\"certificate\":\"QQ==\","
-                  "\"conditions\":[{"
+         "\"conditions\":[{"
          "\"type\":\"Approved\"}]}}",
          "[\"x\",\"60m\",\"s\",\"u\",\"<none>\",\"Approved,Issued\"]"},
         {&kube_pod_disruption_budget,
@@ -84,7 +84,7 @@ static void test_builtin(void **state)
          "[\"x\",\"50%\",\"N/A\",1,\"60m\"]"},
         {&kube_daemon_set,
          "{" META ",\"spec\":{\"selector\":{\"matchLabels\":{\"b\":\"1\",\"a\":\"2\"},\"matchExpressions\":[{"
-                  "\"key\":\"c\","
+         "\"key\":\"c\","
          "\"operator\":\"In\",\"values\":[\"y\",\"x\"]}]},\"template\":{\"spec\":{\"nodeSelector\":{\"os\":"
          "\"linux\"},"
          "\"containers\":[{\"name\":\"m\",\"image\":\"i\"}]}}},\"status\":{\"desiredNumberScheduled\":3,"
@@ -92,7 +92,7 @@ static void test_builtin(void **state)
          "[\"x\",3,0,2,0,0,\"os=linux\",\"60m\",\"m\",\"i\",\"a=2,b=1,c in (x,y)\"]"},
         {&binding,
          "{" META ",\"roleRef\":{\"kind\":\"Role\",\"name\":\"r\"},\"subjects\":[{\"kind\":\"User\",\"name\":"
-                  "\"u\"},{\"kind\":"
+         "\"u\"},{\"kind\":"
          "\"ServiceAccount\",\"namespace\":\"n\",\"name\":\"s\"}]}",
          "[\"x\",\"Role/r\",\"60m\",\"u\",\"\",\"n/s\"]"},
         {&role, "{" META "}", "[\"x\",\"2023-11-14T21:13:20Z\"]"},
