@@ -175,8 +175,7 @@ static void test_conflicts(void **state)
     expect_tree(a, status,
                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
                 "\"message\":\"Apply failed "
-                "with 1 conflict: conflict with \\\"one\\\" using example.com/v1 at " AT
-                ": "
+                "with 1 conflict: conflict with \\\"one\\\" using example.com/v1 at " AT ": "
                 ".spec.size\",\"reason\":\"Conflict\",\"details\":{\"causes\":[{\"reason\":"
                 "\"FieldManagerConflict\",\"message\":"
                 "\"conflict with \\\"one\\\" using example.com/v1 at " AT
