@@ -1,0 +1,12 @@
+#pragma once
+/* Values of JSON as the API compares them: 1, 1.0 and 1e0 are the same number (node_equal() compares how they
+ * were written). */
+#include <stdbool.h>
+
+#include "format/node.h"
+
+bool value_equal(const Node *a, const Node *b);
+/* Numbers as numbers, texts by their bytes, other values by how they are written; for sorting. */
+int value_compare(const Node *a, const Node *b);
+bool value_is_integer(const Node *n); /* a number without a fraction, as 3 and 3.0 */
+double value_double(const Node *n);   /* of a number */
