@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "apiserver/crd_schema.h"
+#include "apiserver/table.h"
 #include "format/report.h"
 
 typedef struct Row {
@@ -76,6 +77,9 @@ static void fill_built_in(Arena *a, const Row *row, ApiKind *k)
     size_t n = 0;
     for (char *save, *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
         versions[n++] = (KindVersion){.name = w, .status = row->status};
+    const KubeKind shown = {row->store ? "" : row->group, versions[0].name, row->kind, row->plural, row->namespaced};
+    for (size_t i = 0; i < n; i++)
+        versions[i].columns = table_columns_builtin(&shown);
     *k = (ApiKind){
         .kube = {row->group, versions[0].name, row->kind, row->plural, row->namespaced},
         .singular = lower(a, row->kind),
@@ -194,12 +198,15 @@ static KindVersion read_version(Arena *a, const Node *v)
     KindVersion out = {.name = node_string(node_get(v, "name")),
                        .status = node_get(sub, "status") != NULL,
                        .scale = node_get(sub, "scale") != NULL,
-                       .schema_node = schema,
-                       .columns = node_get(v, "additionalPrinterColumns")};
+                       .schema_node = schema};
     Report r = REPORT_INIT(a);
     CrdSchema *read = NULL;
+    TableColumns *columns = NULL;
     if (schema && crd_schema_read(a, schema, &read, &r) >= 0)
         out.schema = read;
+    if (table_columns_read(a, node_get(v, "additionalPrinterColumns"), &columns, &r) < 0)
+        (void)table_columns_read(a, NULL, &columns, &r);
+    out.columns = columns;
     report_done(&r);
     return out;
 }

@@ -17,7 +17,7 @@ typedef struct KindVersion {
     bool status, scale;
     const CrdSchema *schema; /* NULL: of no CRD, or one that keeps what it does not know */
     const Node *schema_node; /* openAPIV3Schema */
-    const Node *columns;     /* additionalPrinterColumns; NULL: none */
+    const struct TableColumns *columns;
 } KindVersion;
 
 typedef struct ApiKind {
