@@ -83,7 +83,8 @@ static int find_action(ApiCall *c, int (**ret)(ApiCall *))
     if (!q->subresource)
         return 0;
     for (size_t i = 0; i < ELEMENTS(actions); i++)
-        if (!strcmp(actions[i].plural, q->kind->kube.plural) && !strcmp(actions[i].subresource, q->subresource)) {
+        if (!strcmp(actions[i].plural, q->kind->kube.plural) &&
+            !strcmp(actions[i].subresource, q->subresource)) {
             *ret = actions[i].run;
             return q->verb == actions[i].verb ? 0 : -EOPNOTSUPP;
         }

@@ -6,7 +6,7 @@
 #include "apiserver/store.h"
 #include "apiserver/watch.h"
 
-enum { API_BODY_MAX = 3 << 20, API_VALUES_MAX = 1000000, API_DEPTH_MAX = 128 };
+enum { API_BODY_MAX = 3 << 20, API_VALUES_MAX = 300000, API_DEPTH_MAX = 128 };
 
 typedef struct ApiUser {
     const char *name, *uid; /* uid "" when there is none */
@@ -52,9 +52,9 @@ typedef struct ApiAnswer {
 
 typedef struct ApiOptions {
     const char *directory;
-    bool quick;             /* as store_open() has it */
-    const char *ca;         /* PEM that clients verify this server by, for service accounts; NULL: none */
-    int64_t (*now)(void);   /* seconds; NULL: the clock */
+    bool quick;           /* as store_open() has it */
+    const char *ca;       /* PEM that clients verify this server by, for service accounts; NULL: none */
+    int64_t (*now)(void); /* seconds; NULL: the clock */
 } ApiOptions;
 
 typedef struct Api Api;

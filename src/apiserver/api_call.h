@@ -26,8 +26,8 @@ typedef struct ApiCall {
     const ApiRequest *q;
     ApiAnswer *answer;
     int64_t now;
-    Report report;          /* what is wrong with the object */
-    struct Doomed *doomed;  /* whose dependents have to be looked at */
+    Report report;         /* what is wrong with the object */
+    struct Doomed *doomed; /* whose dependents have to be looked at */
     unsigned deletions;
     const char *disrupted[16]; /* namespaces whose pods or budgets were written */
     size_t n_disrupted;
@@ -50,12 +50,13 @@ int call_not_found(ApiCall *c, const ApiKind *k, const char *name);
 int call_conflict(ApiCall *c, const ApiKind *k, const char *name, const char *format, ...) _printf_(4, 5);
 int call_bad_request(ApiCall *c, const char *format, ...) _printf_(2, 3);
 int call_forbidden(ApiCall *c, const ApiKind *k, const char *name, const char *format, ...) _printf_(4, 5);
-int call_invalid(ApiCall *c, const ApiKind *k, const char *name); /* of what c->report has */
-int call_failed(ApiCall *c, const Error *e);                      /* 500 */
+int call_invalid(ApiCall *c, const ApiKind *k, const char *name);   /* of what c->report has */
+int call_failed(ApiCall *c, const Error *e);                        /* 500 */
 int call_success(ApiCall *c, const ApiKind *k, const Node *object); /* Status of a deletion */
 
 /* ---- api_object.c ---- */
-int object_find(ApiCall *c, const ApiKind *k, const char *namespace, const char *name, Object *ret); /* -ENOENT */
+int object_find(ApiCall *c, const ApiKind *k, const char *namespace, const char *name,
+                Object *ret); /* -ENOENT */
 int object_load(ApiCall *c, const ApiKind *k, const char *namespace, const char *name, Object *ret);
 int object_read(ApiCall *c, const char *json, size_t n, Node **ret);
 /* Gives it its next resourceVersion and writes it. `former` NULL: it is new. */
@@ -71,7 +72,7 @@ int call_answer_shown(ApiCall *c, unsigned code, Node *list_or_object); /* in th
 Node *object_metadata(ApiCall *c, Node *object); /* made when it is not there */
 bool list_has(const Node *list, const char *text);
 const char *time_text(Arena *a, int64_t seconds); /* RFC 3339 */
-int64_t time_read(const char *text);              /* < 0: none */
+int64_t time_parse(const char *text);              /* < 0: none */
 const char *uid_new(Arena *a);
 
 /* ---- api_meta.c ---- */
@@ -101,7 +102,7 @@ typedef struct DeleteOptions {
     int64_t grace; /* -1: as the object has it */
     const char *propagation;
     const char *uid, *resource_version; /* NULL: any */
-    bool bare_status; /* nobody asks for the object */
+    bool bare_status;                   /* nobody asks for the object */
 } DeleteOptions;
 int delete_options_read(ApiCall *c, DeleteOptions *ret);
 /* 1: it is gone; 0: it is on its way, and *ret what it is now. */

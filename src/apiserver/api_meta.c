@@ -27,17 +27,19 @@ static int check_type(ApiCall *c, const Node *object)
     char version[128];
     asked.version = c->q->version->name;
     kube_api_version(&asked, version);
-    const char *given = node_string(node_get(object, "apiVersion")), *kind = node_string(node_get(object, "kind"));
+    const char *given = node_string(node_get(object, "apiVersion")),
+               *kind = node_string(node_get(object, "kind"));
     if (!object || object->kind != NODE_OBJECT)
         return call_bad_request(c, "the request has no object in its body");
     if (!given || !kind)
         return call_bad_request(c, "Object 'Kind' is missing in the body: apiVersion and kind must be set");
     if (strcmp(kind, k->kube.kind))
-        return call_bad_request(c, "%s in version \"%s\" cannot be handled as a %s", kind, given, k->kube.kind);
+        return call_bad_request(c, "%s in version \"%s\" cannot be handled as a %s", kind, given,
+                                k->kube.kind);
     if (!says(object, "apiVersion", version))
-        return call_bad_request(c,
-                                "the API version in the data (%s) does not match the expected API version (%s)",
-                                given, version);
+        return call_bad_request(
+            c, "the API version in the data (%s) does not match the expected API version (%s)", given,
+            version);
     return 0;
 }
 
@@ -56,15 +58,14 @@ static const char *generate(ApiCall *c, const char *base)
 static void check_name(ApiCall *c, const char *name)
 {
     const ApiKind *k = c->q->kind;
-    const char *wrong = !strcmp(k->kube.plural, "namespaces") ? name_check_label(name)
-                        : !strcmp(k->kube.group, "rbac.authorization.k8s.io")
-                            ? name_check_path_segment(name)
-                            : name_check_subdomain(name);
+    const char *wrong = !strcmp(k->kube.plural, "namespaces")                 ? name_check_label(name)
+                        : !strcmp(k->kube.group, "rbac.authorization.k8s.io") ? name_check_path_segment(name)
+                                                                              : name_check_subdomain(name);
     if (!strcmp(k->store, "certificatesigningrequests.certificates.k8s.io"))
         wrong = name_check_path_segment(name);
     if (wrong)
-        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(METADATA, "name"), node_new_string(c->a, name), "%s",
-                        wrong);
+        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(METADATA, "name"), node_new_string(c->a, name),
+                        "%s", wrong);
 }
 
 /* Labels and annotations: texts by names. */
@@ -91,13 +92,14 @@ static void check_texts(ApiCall *c, const Node *m, const char *field)
         total += strlen(n->key) + (n->kind == NODE_STRING ? n->len : 0);
     }
     if (!labels && total > ANNOTATIONS_MAX)
-        field_error_add(&c->report, FIELD_TOO_LONG, path, NULL, "must have at most %d bytes", ANNOTATIONS_MAX);
+        field_error_add(&c->report, FIELD_TOO_LONG, path, NULL, "must have at most %d bytes",
+                        ANNOTATIONS_MAX);
 }
 
 static void check_finalizers(ApiCall *c, const Node *m)
 {
     const Node *list = node_get(m, "finalizers");
-    const char *wrong;
+    const char *wrong = NULL;
     if (list && list->kind == NODE_ARRAY)
         NODE_EACH (n, list)
             if (!node_string(n) || (wrong = name_check_label_key(n->string)))
@@ -186,8 +188,8 @@ int object_prepare_new(ApiCall *c, Node *object)
         return call_invalid(c, k, "");
     }
     if (c->q->name && strcmp(c->q->name, name))
-        return call_bad_request(c, "the name of the object (%s) does not match the name on the URL (%s)", name,
-                                c->q->name);
+        return call_bad_request(c, "the name of the object (%s) does not match the name on the URL (%s)",
+                                name, c->q->name);
     r = check_namespace(c, name);
     if (r < 0)
         return r;
@@ -246,10 +248,11 @@ static void check_deleting(ApiCall *c, const Node *m, const Node *old)
         return;
     NODE_EACH (n, now)
         if (node_string(n) && !list_has(then, n->string))
-            field_error_add(&c->report, FIELD_FORBIDDEN, PATH_KEY(METADATA, "finalizers"), NULL,
-                            "no new finalizers can be added if the object is being deleted, found new finalizers "
-                            "[]string{\"%s\"}",
-                            n->string);
+            field_error_add(
+                &c->report, FIELD_FORBIDDEN, PATH_KEY(METADATA, "finalizers"), NULL,
+                "no new finalizers can be added if the object is being deleted, found new finalizers "
+                "[]string{\"%s\"}",
+                n->string);
 }
 
 /* Did anything change that a generation counts? */
@@ -274,25 +277,33 @@ static int check_identity(ApiCall *c, Node *m, const Object *old)
     if (r < 0)
         return r;
     if (given && strcmp(given, name))
-        return call_bad_request(c, "the name of the object (%s) does not match the name on the URL (%s)", given,
-                                name);
+        return call_bad_request(c, "the name of the object (%s) does not match the name on the URL (%s)",
+                                given, name);
     if (uid && *uid && strcmp(uid, kube_uid(old->node)))
-        return call_conflict(c, c->q->kind, name, "Precondition failed: UID in precondition: %s, UID in object meta: %s",
-                             uid, kube_uid(old->node));
-    if (version && *version && strcmp(version, kube_resource_version(old->node)))
         return call_conflict(c, c->q->kind, name,
-                             "the object has been modified; please apply your changes to the latest version and "
-                             "try again");
+                             "Precondition failed: UID in precondition: %s, UID in object meta: %s", uid,
+                             kube_uid(old->node));
+    if (version && *version && strcmp(version, kube_resource_version(old->node)))
+        return call_conflict(
+            c, c->q->kind, name,
+            "the object has been modified; please apply your changes to the latest version and "
+            "try again");
     if ((!version || !*version) && c->q->kind->custom && c->q->verb == API_UPDATE)
-        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(METADATA, "resourceVersion"), node_new_int(c->a, 0),
-                        "must be specified for an update");
+        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(METADATA, "resourceVersion"),
+                        node_new_int(c->a, 0), "must be specified for an update");
     return 0;
 }
 
 int object_prepare_update(ApiCall *c, const Object *old, Node *object)
 {
-    static const char *const kept[] = {"name", "uid", "creationTimestamp", "deletionTimestamp",
-                                       "deletionGracePeriodSeconds", "generation", "resourceVersion", "selfLink"};
+    static const char *const kept[] = {"name",
+                                       "uid",
+                                       "creationTimestamp",
+                                       "deletionTimestamp",
+                                       "deletionGracePeriodSeconds",
+                                       "generation",
+                                       "resourceVersion",
+                                       "selfLink"};
     const ApiKind *k = c->q->kind;
     int r = check_type(c, object);
     Node *m = r < 0 ? NULL : object_metadata(c, object);

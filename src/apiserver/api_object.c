@@ -4,9 +4,11 @@
  * and note that kinds or roles have changed. */
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "apiserver/api_call.h"
 #include "apiserver/disruption.h"
+#include "apiserver/human_duration.h"
 #include "apiserver/show.h"
 #include "format/json.h"
 #include "kube/kube_kind.h"
@@ -22,11 +24,10 @@ const char *time_text(Arena *a, int64_t seconds)
     return arena_strdup(a, text);
 }
 
-int64_t time_read(const char *text)
+int64_t time_parse(const char *text)
 {
-    struct tm tm = {0};
-    const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    return end && (*end == 'Z' || *end == '.') ? (int64_t)timegm(&tm) : -1;
+    int64_t seconds;
+    return text && time_read(text, &seconds) == 0 ? seconds : -1;
 }
 
 const char *uid_new(Arena *a)
@@ -36,8 +37,9 @@ const char *uid_new(Arena *a)
         abort();
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    return arena_printf(a, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-                        b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    return arena_printf(a, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+                        b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+                        b[15]);
 }
 
 Node *object_metadata(ApiCall *c, Node *object)
@@ -65,7 +67,8 @@ int object_read(ApiCall *c, const char *json, size_t n, Node **ret)
     int code = json_read(c->a, source, SEVERITY_WARNING, ret, &r);
     report_done(&r);
     if (code < 0)
-        return call_refuse(c, 500, "InternalError", NULL, "Internal error occurred: a stored object cannot be read");
+        return call_refuse(c, 500, "InternalError", NULL,
+                           "Internal error occurred: a stored object cannot be read");
     return 0;
 }
 

@@ -88,7 +88,8 @@ static const char *qualified(const ApiCall *c, const ApiKind *k)
 
 int call_not_found(ApiCall *c, const ApiKind *k, const char *name)
 {
-    return call_refuse(c, 404, "NotFound", call_details(c, k, name), "%s \"%s\" not found", qualified(c, k), name);
+    return call_refuse(c, 404, "NotFound", call_details(c, k, name), "%s \"%s\" not found", qualified(c, k),
+                       name);
 }
 
 int call_conflict(ApiCall *c, const ApiKind *k, const char *name, const char *format, ...)
@@ -108,8 +109,8 @@ int call_forbidden(ApiCall *c, const ApiKind *k, const char *name, const char *f
 {
     FORMATTED(text);
     if (!name || !*name)
-        return call_refuse(c, 403, "Forbidden", call_details(c, k, NULL), "%s is forbidden: %s", qualified(c, k),
-                           text);
+        return call_refuse(c, 403, "Forbidden", call_details(c, k, NULL), "%s is forbidden: %s",
+                           qualified(c, k), text);
     return call_refuse(c, 403, "Forbidden", call_details(c, k, name), "%s \"%s\" is forbidden: %s",
                        qualified(c, k), name, text);
 }

@@ -1,5 +1,5 @@
-/* The roles and bindings of the store are read whole into memory and kept until one is written: there are few,
- * and every call asks. Rules are matched as kubernetes does (pkg/registry/rbac/validation, apis/rbac/v1
+/* The roles and bindings of the store are read whole into memory and kept until one is written: there are
+ * few, and every call asks. Rules are matched as kubernetes does (pkg/registry/rbac/validation, apis/rbac/v1
  * evaluation_helpers). What nodes may is no role: it depends on whose an object is. */
 #include "apiserver/authz.h"
 
@@ -15,7 +15,7 @@
 
 struct Authz {
     Store *store;
-    Arena *arena; /* NULL: to be read */
+    Arena *arena;                                              /* NULL: to be read */
     Node *roles, *cluster_roles, *bindings, *cluster_bindings; /* lists */
 };
 
@@ -155,7 +155,8 @@ static bool is_subject(const Node *s, const ApiUser *u, const char *binding_name
         return api_user_in(u, name);
     if (strcmp(kind, "ServiceAccount") || (!namespace && !binding_namespace))
         return false;
-    snprintf(account, sizeof(account), "system:serviceaccount:%s:%s", namespace ? namespace : binding_namespace, name);
+    snprintf(account, sizeof(account), "system:serviceaccount:%s:%s",
+             namespace ? namespace : binding_namespace, name);
     return !strcmp(account, u->name);
 }
 
@@ -181,8 +182,8 @@ static const Node *role_of(const Authz *z, const Node *binding)
 
 typedef bool (*EachRule)(void *context, const Node *rule); /* true: enough */
 
-static bool each_bound(const Authz *z, const Node *bindings, const ApiUser *u, const char *namespace, EachRule each,
-                       void *context)
+static bool each_bound(const Authz *z, const Node *bindings, const ApiUser *u, const char *namespace,
+                       EachRule each, void *context)
 {
     NODE_EACH (b, bindings) {
         const char *in = kube_namespace_of(b);
@@ -251,7 +252,8 @@ static bool is_kind(const AuthzQuestion *q, const char *group, const char *resou
 }
 
 /* One field of one object of the store. */
-static bool field_is(const Authz *z, const char *store, const AuthzQuestion *q, const char *field, const char *wanted)
+static bool field_is(const Authz *z, const char *store, const AuthzQuestion *q, const char *field,
+                     const char *wanted)
 {
     _cleanup_arena_ Arena *a = arena_new();
     StoreKey key = {store, q->namespace ? q->namespace : "", q->name};
@@ -282,8 +284,10 @@ static bool own_csr(const Authz *z, const AuthzQuestion *q)
         return false;
     if (!strcmp(q->verb, "create"))
         return true;
-    if (verb_in(q, "list watch") && !q->name && q->field_selector && !strncmp(q->field_selector, "metadata.name=", 14)) {
-        snprintf(name, sizeof(name), "%.*s", (int)strcspn(q->field_selector + 14, ","), q->field_selector + 14);
+    if (verb_in(q, "list watch") && !q->name && q->field_selector &&
+        !strncmp(q->field_selector, "metadata.name=", 14)) {
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(q->field_selector + 14, ","),
+                 q->field_selector + 14);
         named.name = name;
     }
     return verb_in(q, "get list watch") &&
@@ -314,7 +318,8 @@ static bool node_may(const Authz *z, const AuthzQuestion *q)
             return !q->subresource && kube_name(q->body) && !strcmp(kube_name(q->body), node);
         if (verb_in(q, "list watch"))
             return own || selector_says(q->field_selector, "metadata.name", node);
-        return own && verb_in(q, "get update patch") && (!q->subresource || !strcmp(q->subresource, "status"));
+        return own && verb_in(q, "get update patch") &&
+               (!q->subresource || !strcmp(q->subresource, "status"));
     }
     if (is_kind(q, "", "pods"))
         return node_may_pods(z, q, node);
@@ -336,10 +341,11 @@ bool authz_allows(Authz *z, const AuthzQuestion *q)
     const ApiUser *u = q->user;
     if (api_user_in(u, "system:masters"))
         return true;
-    if (!q->path && api_user_in(u, "system:nodes") && !strncmp(u->name, NODE_PREFIX, sizeof(NODE_PREFIX) - 1) &&
-        node_may(z, q))
+    if (!q->path && api_user_in(u, "system:nodes") &&
+        !strncmp(u->name, NODE_PREFIX, sizeof(NODE_PREFIX) - 1) && node_may(z, q))
         return true;
-    if (!q->path && (api_user_in(u, "system:bootstrappers") || !strcmp(u->name, BOOTSTRAPPER)) && own_csr(z, q))
+    if (!q->path && (api_user_in(u, "system:bootstrappers") || !strcmp(u->name, BOOTSTRAPPER)) &&
+        own_csr(z, q))
         return true;
     return each_rule(z, u, q->namespace, answers, (void *)q);
 }
@@ -350,8 +356,8 @@ const char *authz_reason(Arena *a, const AuthzQuestion *q)
         return arena_printf(a, "User \"%s\" cannot %s path \"%s\"", q->user->name, q->verb, q->path);
     const char *what = arena_printf(a, "%s%s%s", q->resource, q->subresource ? "/" : "",
                                     q->subresource ? q->subresource : "");
-    const char *base = arena_printf(a, "User \"%s\" cannot %s resource \"%s\" in API group \"%s\"", q->user->name,
-                                    q->verb, what, q->group);
+    const char *base = arena_printf(a, "User \"%s\" cannot %s resource \"%s\" in API group \"%s\"",
+                                    q->user->name, q->verb, what, q->group);
     return q->namespace ? arena_printf(a, "%s in the namespace \"%s\"", base, q->namespace)
                         : arena_printf(a, "%s at the cluster scope", base);
 }

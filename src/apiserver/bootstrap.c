@@ -31,7 +31,9 @@ static int ensure(Api *api, Arena *a, const Node *object, Error *e)
                            .body = object,
                            .user = &self},
              &answer);
-    return answer.code == 201 ? 0 : error_set(e, EINVAL, "making %s '%s': %s", k->kube.kind, key.name, answer.json);
+    return answer.code == 201
+               ? 0
+               : error_set(e, EINVAL, "making %s '%s': %s", k->kube.kind, key.name, answer.json);
 }
 
 int bootstrap_objects(Api *api, Error *e)

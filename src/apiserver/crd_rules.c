@@ -32,8 +32,8 @@ static void check_version(ApiCall *c, const Node *v, const PathStep *path)
     CrdSchema *read;
     require(c, v, path, "name");
     if (!schema)
-        field_error_add(&c->report, FIELD_REQUIRED, PATH_KEY(PATH_KEY(path, "schema"), "openAPIV3Schema"), NULL,
-                        "schemas are required");
+        field_error_add(&c->report, FIELD_REQUIRED, PATH_KEY(PATH_KEY(path, "schema"), "openAPIV3Schema"),
+                        NULL, "schemas are required");
     else
         (void)crd_schema_read(c->a, schema, &read, &c->report);
 }
@@ -81,7 +81,8 @@ static void set_names(ApiCall *c, Node *names)
 static void check_spec(ApiCall *c, Node *object)
 {
     Node *spec = node_get(object, "spec"), *names = node_get(spec, "names");
-    const char *group = node_string(node_get(spec, "group")), *plural = node_string(node_get(names, "plural"));
+    const char *group = node_string(node_get(spec, "group")),
+               *plural = node_string(node_get(names, "plural"));
     const char *scope = node_string(node_get(spec, "scope")), *name = kube_name(object);
     require(c, spec, SPEC, "group");
     require(c, names, PATH_KEY(SPEC, "names"), "plural");
@@ -97,7 +98,8 @@ static void check_spec(ApiCall *c, Node *object)
     if (names && names->kind == NODE_OBJECT)
         set_names(c, names);
     if (spec && spec->kind == NODE_OBJECT && !node_get(spec, "conversion"))
-        node_set_string(c->a, node_set(c->a, spec, "conversion", node_new(c->a, NODE_OBJECT)), "strategy", "None");
+        node_set_string(c->a, node_set(c->a, spec, "conversion", node_new(c->a, NODE_OBJECT)), "strategy",
+                        "None");
     check_versions(c, spec);
 }
 
@@ -132,15 +134,16 @@ static bool names_free(ApiCall *c, const Node *object)
 
 static void set_status(ApiCall *c, Node *object, const Node *old)
 {
-    const Node *before = node_get_path(old, "status.conditions"), *stored = node_get_path(old, "status.storedVersions");
+    const Node *before = node_get_path(old, "status.conditions"),
+               *stored = node_get_path(old, "status.storedVersions");
     Node *status = node_set(c->a, object, "status", node_new(c->a, NODE_OBJECT));
     Node *conditions = node_set(c->a, status, "conditions", node_new(c->a, NODE_ARRAY));
     bool good = names_free(c, object);
+    node_append(conditions, condition(c, before, "NamesAccepted", good, good ? "NoConflicts" : "Conflict",
+                                      good ? "no conflicts found" : "the names are those of another kind"));
     node_append(conditions,
-                condition(c, before, "NamesAccepted", good, good ? "NoConflicts" : "Conflict",
-                          good ? "no conflicts found" : "the names are those of another kind"));
-    node_append(conditions, condition(c, before, "Established", good, good ? "InitialNamesAccepted" : "NotAccepted",
-                                      good ? "the initial names have been accepted" : "not all names are accepted"));
+                condition(c, before, "Established", good, good ? "InitialNamesAccepted" : "NotAccepted",
+                          good ? "the initial names have been accepted" : "not all names are accepted"));
     node_set(c->a, status, "acceptedNames", node_copy(c->a, node_get_path(object, "spec.names")));
     Node *versions = node_set(c->a, status, "storedVersions",
                               stored ? node_copy(c->a, stored) : node_new(c->a, NODE_ARRAY));

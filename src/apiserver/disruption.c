@@ -81,7 +81,8 @@ typedef struct Numbers {
 static Numbers count(ApiCall *c, const Node *budget, const Items *pods)
 {
     Numbers x = {0};
-    const Node *least = node_get_path(budget, "spec.minAvailable"), *most = node_get_path(budget, "spec.maxUnavailable");
+    const Node *least = node_get_path(budget, "spec.minAvailable"),
+               *most = node_get_path(budget, "spec.maxUnavailable");
     for (size_t i = 0; i < pods->n; i++) {
         const Node *pod = pods->items[i].node;
         if (!selects(c, budget, pod) || phase_is(pod, "Succeeded") || phase_is(pod, "Failed"))
@@ -120,7 +121,8 @@ static int refresh(ApiCall *c, const ApiKind *k, const Object *budget, const Ite
 void disruption_note(ApiCall *c, const ApiKind *k, const char *namespace)
 {
     bool pod = !strcmp(k->store, "pods");
-    if (!c->refreshing && (pod || !strcmp(k->kube.plural, "poddisruptionbudgets")) && c->n_disrupted < ELEMENTS(c->disrupted)) {
+    if (!c->refreshing && (pod || !strcmp(k->kube.plural, "poddisruptionbudgets")) &&
+        c->n_disrupted < ELEMENTS(c->disrupted)) {
         for (size_t i = 0; i < c->n_disrupted; i++)
             if (!strcmp(c->disrupted[i], namespace))
                 return;
@@ -158,9 +160,10 @@ static int check_budget(ApiCall *c, const Object *pod)
         if (!selects(c, budgets.items[i].node, pod->node))
             continue;
         if (mine)
-            return call_refuse(c, 500, "InternalError", NULL,
-                               "Internal error occurred: This pod has more than one PodDisruptionBudget, which the "
-                               "eviction subresource does not support.");
+            return call_refuse(
+                c, 500, "InternalError", NULL,
+                "Internal error occurred: This pod has more than one PodDisruptionBudget, which the "
+                "eviction subresource does not support.");
         mine = budgets.items[i].node;
     }
     if (r >= 0 && mine)
@@ -170,10 +173,12 @@ static int check_budget(ApiCall *c, const Object *pod)
     Numbers x = count(c, mine, &pods);
     if (x.allowed > 0 || (!is_ready(pod->node) && x.desired > 0 && x.healthy >= x.desired))
         return 0;
-    Node *details = node_new(c->a, NODE_OBJECT), *causes = node_new(c->a, NODE_ARRAY), *cause = node_new(c->a, NODE_OBJECT);
+    Node *details = node_new(c->a, NODE_OBJECT), *causes = node_new(c->a, NODE_ARRAY),
+         *cause = node_new(c->a, NODE_OBJECT);
     node_set_string(c->a, cause, "reason", "DisruptionBudget");
     node_set_string(c->a, cause, "message",
-                    arena_printf(c->a, "The disruption budget %s needs %lld healthy pods and has %lld currently",
+                    arena_printf(c->a,
+                                 "The disruption budget %s needs %lld healthy pods and has %lld currently",
                                  kube_name(mine), (long long)x.desired, (long long)x.healthy));
     node_append(causes, cause);
     node_set(c->a, details, "causes", causes);
@@ -190,8 +195,8 @@ int call_evict(ApiCall *c)
     int r = object_load(c, c->q->kind, c->q->namespace, c->q->name, &pod);
     if (r < 0)
         return r;
-    bool ended = phase_is(pod.node, "Succeeded") || phase_is(pod.node, "Failed") || phase_is(pod.node, "Pending") ||
-                 node_get_path(pod.node, "metadata.deletionTimestamp");
+    bool ended = phase_is(pod.node, "Succeeded") || phase_is(pod.node, "Failed") ||
+                 phase_is(pod.node, "Pending") || node_get_path(pod.node, "metadata.deletionTimestamp");
     if (!ended)
         r = check_budget(c, &pod);
     q.body = node_get(c->q->body, "deleteOptions");

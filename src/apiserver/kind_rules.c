@@ -75,7 +75,8 @@ static int prepare_pod(ApiCall *c, Node *object, const Node *old)
         set_default(c, status, "qosClass", "BestEffort");
         return 0;
     }
-    const char *was = node_string(node_get_path(old, "spec.nodeName")), *is = node_string(node_get(spec, "nodeName"));
+    const char *was = node_string(node_get_path(old, "spec.nodeName")),
+               *is = node_string(node_get(spec, "nodeName"));
     if (was && (!is || strcmp(was, is)))
         field_error_add(&c->report, FIELD_FORBIDDEN, PATH_KEY(NULL, "spec"), NULL,
                         "pod updates may not change fields other than `spec.containers[*].image`, "
@@ -96,7 +97,8 @@ static int prepare_secret(ApiCall *c, Node *object, const Node *old)
             if (!node_string(t))
                 continue;
             base64_encode(t->string, t->len, &b);
-            node_set(c->a, part(c, object, "data"), t->key, node_new_string_n(c->a, b.data ? b.data : "", b.len));
+            node_set(c->a, part(c, object, "data"), t->key,
+                     node_new_string_n(c->a, b.data ? b.data : "", b.len));
         }
     node_remove(object, "stringData");
     data = node_get(object, "data");
@@ -104,9 +106,11 @@ static int prepare_secret(ApiCall *c, Node *object, const Node *old)
         NODE_EACH (d, data) {
             _cleanup_buf_ Buf b = BUF_INIT;
             if (d->kind == NODE_STRING ? base64_decode(d->string, d->len, &b) < 0 : d->kind != NODE_NULL)
-                return call_bad_request(c, "Secret in version \"v1\" cannot be handled as a Secret: illegal base64 "
-                                           "data in data.%s",
-                                        d->key);
+                return call_bad_request(
+                    c,
+                    "Secret in version \"v1\" cannot be handled as a Secret: illegal base64 "
+                    "data in data.%s",
+                    d->key);
         }
     const char *type = node_string(node_get(object, "type"));
     const char *was = old ? node_string(node_get(old, "type")) : NULL;
@@ -116,7 +120,8 @@ static int prepare_secret(ApiCall *c, Node *object, const Node *old)
     const Node *fixed = old ? node_get(old, "immutable") : NULL;
     if (fixed && fixed->kind == NODE_BOOL && fixed->boolean && data && node_get(old, "data") &&
         !node_equal(data, node_get(old, "data")))
-        field_error_add(&c->report, FIELD_FORBIDDEN, path, NULL, "field is immutable when `immutable` is set");
+        field_error_add(&c->report, FIELD_FORBIDDEN, path, NULL,
+                        "field is immutable when `immutable` is set");
     return 0;
 }
 
@@ -126,14 +131,15 @@ static int prepare_config_map(ApiCall *c, Node *object, const Node *old)
     if (data && data->kind == NODE_OBJECT)
         NODE_EACH (d, data)
             if (d->kind != NODE_STRING)
-                return call_bad_request(c,
-                                        "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot "
-                                        "unmarshal %s into Go struct field ConfigMap.data of type string",
-                                        d->kind == NODE_NUMBER ? "number"
-                                        : d->kind == NODE_BOOL ? "bool"
-                                        : d->kind == NODE_NULL ? "null"
-                                        : d->kind == NODE_ARRAY ? "array"
-                                                                : "object");
+                return call_bad_request(
+                    c,
+                    "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot "
+                    "unmarshal %s into Go struct field ConfigMap.data of type string",
+                    d->kind == NODE_NUMBER  ? "number"
+                    : d->kind == NODE_BOOL  ? "bool"
+                    : d->kind == NODE_NULL  ? "null"
+                    : d->kind == NODE_ARRAY ? "array"
+                                            : "object");
     if (fixed && fixed->kind == NODE_BOOL && fixed->boolean && node_get(old, "data") &&
         (!data || !node_equal(data, node_get(old, "data"))))
         field_error_add(&c->report, FIELD_FORBIDDEN, PATH_KEY(NULL, "data"), NULL,
@@ -154,8 +160,8 @@ static int prepare_csr(ApiCall *c, Node *object, const Node *old)
     const Node *request = node_get(spec, "request"), *signer = node_get(spec, "signerName"),
                *usages = node_get(spec, "usages");
     const PathStep *path = PATH_KEY(NULL, "spec");
-    if (!node_string(request) || base64_decode(request->string, request->len, &pem) < 0 ||
-        !pem.data || !strstr(pem.data, "-----BEGIN CERTIFICATE REQUEST-----"))
+    if (!node_string(request) || base64_decode(request->string, request->len, &pem) < 0 || !pem.data ||
+        !strstr(pem.data, "-----BEGIN CERTIFICATE REQUEST-----"))
         field_error_add(&c->report, FIELD_INVALID, PATH_KEY(path, "request"), request,
                         "PEM block type must be CERTIFICATE REQUEST");
     if (!node_string(signer) || !*signer->string)
@@ -181,7 +187,8 @@ static int prepare_workload(ApiCall *c, Node *object, const Node *old)
 {
     Node *spec = part(c, object, "spec");
     if (!node_get(spec, "selector") && strcmp(c->q->kind->kube.group, "policy"))
-        field_error_add(&c->report, FIELD_REQUIRED, PATH_KEY(PATH_KEY(NULL, "spec"), "selector"), NULL, "%s", "");
+        field_error_add(&c->report, FIELD_REQUIRED, PATH_KEY(PATH_KEY(NULL, "spec"), "selector"), NULL, "%s",
+                        "");
     if (!old)
         part(c, object, "status");
     if (strcmp(c->q->kind->kube.plural, "daemonsets") && strcmp(c->q->kind->kube.group, "policy") &&
@@ -207,7 +214,8 @@ static int check_machine_report(ApiCall *c, const Report *r)
         if (x->severity != SEVERITY_ERROR)
             continue;
         const char *path = strncmp(x->path, "$.", 2) ? "<nil>" : x->path + 2;
-        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(NULL, arena_strdup(c->a, path)), NULL, "%s", x->message);
+        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(NULL, arena_strdup(c->a, path)), NULL, "%s",
+                        x->message);
     }
     return 0;
 }
@@ -221,8 +229,8 @@ static int prepare_machine_config(ApiCall *c, Node *object, const Node *old)
     (void)machine_config_read(c->a, object, &mc, &r);
     json_write(object, JSON_COMPACT, &b);
     if (b.len > MACHINE_CONFIG_SIZE_MAX)
-        field_error_add(&c->report, FIELD_TOO_LONG, PATH_KEY(NULL, "spec"), NULL, "must have at most %d bytes",
-                        MACHINE_CONFIG_SIZE_MAX);
+        field_error_add(&c->report, FIELD_TOO_LONG, PATH_KEY(NULL, "spec"), NULL,
+                        "must have at most %d bytes", MACHINE_CONFIG_SIZE_MAX);
     return check_machine_report(c, &r);
 }
 

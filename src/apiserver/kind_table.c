@@ -15,7 +15,7 @@ typedef struct Row {
     const char *store;
 } Row;
 
-#define RBAC "rbac.authorization.k8s.io"
+#define RBAC  "rbac.authorization.k8s.io"
 #define AUTHZ "authorization.k8s.io"
 #define AUTHN "authentication.k8s.io"
 static const Row rows[] = {
@@ -59,7 +59,7 @@ struct KindTable {
         Arena *arena;
         const char *crd;
         ApiKind kind;
-    } *custom, *gone;
+    } * custom, *gone;
 };
 
 static char *lower(Arena *a, const char *s)
@@ -77,7 +77,8 @@ static void fill_built_in(Arena *a, const Row *row, ApiKind *k)
     size_t n = 0;
     for (char *save, *w = strtok_r(words, " ", &save); w; w = strtok_r(NULL, " ", &save))
         versions[n++] = (KindVersion){.name = w, .status = row->status};
-    const KubeKind shown = {row->store ? "" : row->group, versions[0].name, row->kind, row->plural, row->namespaced};
+    const KubeKind shown = {row->store ? "" : row->group, versions[0].name, row->kind, row->plural,
+                            row->namespaced};
     for (size_t i = 0; i < n; i++)
         versions[i].columns = table_columns_builtin(&shown);
     *k = (ApiKind){
@@ -143,27 +144,27 @@ const ApiKind *kind_table_at(const KindTable *t, size_t i)
 const ApiKind *kind_table_find(const KindTable *t, const char *group, const char *plural)
 {
     const ApiKind *k;
-    EACH_KIND (k, t)
-        if (!strcmp(k->kube.group, group) && !strcmp(k->kube.plural, plural))
-            return k;
+    EACH_KIND(k, t)
+    if (!strcmp(k->kube.group, group) && !strcmp(k->kube.plural, plural))
+        return k;
     return NULL;
 }
 
 const ApiKind *kind_table_of_kind(const KindTable *t, const char *group, const char *kind)
 {
     const ApiKind *k;
-    EACH_KIND (k, t)
-        if (!strcmp(k->kube.group, group) && !strcmp(k->kube.kind, kind))
-            return k;
+    EACH_KIND(k, t)
+    if (!strcmp(k->kube.group, group) && !strcmp(k->kube.kind, kind))
+        return k;
     return NULL;
 }
 
 const ApiKind *kind_table_stored(const KindTable *t, const char *store)
 {
     const ApiKind *k;
-    EACH_KIND (k, t)
-        if (!strcmp(k->store, store))
-            return k;
+    EACH_KIND(k, t)
+    if (!strcmp(k->store, store))
+        return k;
     return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* Deletion. An object goes at once unless somebody has to know before: finalizers, the grace of a pod that is
  * on a node, a namespace with contents. What it owned is looked at when it is gone (or, foreground, before),
- * within the same call: what has no other owner goes too. There is no kubelet that every pod could wait for: a
- * pod whose grace is over goes by the clock (api_tick()), if its node's agent has not removed it before. */
+ * within the same call: what has no other owner goes too. There is no kubelet that every pod could wait for:
+ * a pod whose grace is over goes by the clock (api_tick()), if its node's agent has not removed it before. */
 #include <string.h>
 
 #include "apiserver/api_call.h"
@@ -53,10 +53,11 @@ int delete_options_read(ApiCall *c, DeleteOptions *ret)
         return call_bad_request(c, "gracePeriodSeconds must be a number");
     const char *w = ret->propagation;
     if (w && strcmp(w, "Orphan") && strcmp(w, "Background") && strcmp(w, "Foreground"))
-        return call_bad_request(c,
-                                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: "
-                                "\"%s\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"",
-                                w);
+        return call_bad_request(
+            c,
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: "
+            "\"%s\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"",
+            w);
     return 0;
 }
 
@@ -64,8 +65,9 @@ static int check_preconditions(ApiCall *c, const ApiKind *k, const Object *o, co
 {
     const char *name = kube_name(o->node);
     if (d->uid && strcmp(d->uid, kube_uid(o->node)))
-        return call_conflict(c, k, name, "Precondition failed: UID in precondition: %s, UID in object meta: %s",
-                             d->uid, kube_uid(o->node));
+        return call_conflict(c, k, name,
+                             "Precondition failed: UID in precondition: %s, UID in object meta: %s", d->uid,
+                             kube_uid(o->node));
     if (d->resource_version && strcmp(d->resource_version, kube_resource_version(o->node)))
         return call_conflict(
             c, k, name,
@@ -82,7 +84,8 @@ static void push_owners(ApiCall *c, const Node *object)
     if (!owners || owners->kind != NODE_ARRAY)
         return;
     NODE_EACH (o, owners) {
-        const char *version = node_string(node_get(o, "apiVersion")), *kind = node_string(node_get(o, "kind"));
+        const char *version = node_string(node_get(o, "apiVersion")),
+                   *kind = node_string(node_get(o, "kind"));
         const char *slash = version ? strchr(version, '/') : NULL;
         const char *group = slash ? arena_printf(c->a, "%.*s", (int)(slash - version), version) : "";
         const ApiKind *k = kind ? kind_table_of_kind(c->api->kinds, group, kind) : NULL;
@@ -119,7 +122,8 @@ static int delete_all(ApiCall *c, const ApiKind *k, const char *namespace)
     Keys keys = {.c = c};
     Error e = ERROR_INIT;
     keys.end = &keys.first;
-    int r = store_list(c->api->store, &(StoreList){.kind = k->store, .namespace = namespace}, add_key, &keys, &e);
+    int r =
+        store_list(c->api->store, &(StoreList){.kind = k->store, .namespace = namespace}, add_key, &keys, &e);
     if (r < 0)
         return call_failed(c, &e);
     for (Doomed *d = keys.first; d && r >= 0; d = d->next) {
@@ -136,8 +140,8 @@ static int delete_all(ApiCall *c, const ApiKind *k, const char *namespace)
 static int erase(ApiCall *c, const ApiKind *k, const Object *o)
 {
     if (++c->deletions > DELETIONS_MAX)
-        return call_refuse(c, 500, "InternalError", NULL, "Internal error occurred: more than %d deletions in one",
-                           DELETIONS_MAX);
+        return call_refuse(c, 500, "InternalError", NULL,
+                           "Internal error occurred: more than %d deletions in one", DELETIONS_MAX);
     int r = object_erase(c, k, o);
     if (r < 0)
         return r;
@@ -185,7 +189,8 @@ static int64_t pod_grace(const Object *o, const DeleteOptions *d)
     if (!node_string(node_get_path(o->node, "spec.nodeName")) ||
         (phase && (!strcmp(phase, "Succeeded") || !strcmp(phase, "Failed"))))
         return 0;
-    if (node_int(node_get_path(o->node, "metadata.deletionGracePeriodSeconds"), &former) == 0 && former < grace)
+    if (node_int(node_get_path(o->node, "metadata.deletionGracePeriodSeconds"), &former) == 0 &&
+        former < grace)
         return former;
     return grace;
 }
@@ -279,7 +284,8 @@ int object_delete_if_done(ApiCall *c, const ApiKind *k, const Object *o)
 
 static bool owner_lives(ApiCall *c, const Node *ref, const char *namespace)
 {
-    const char *version = node_string(node_get(ref, "apiVersion")), *kind = node_string(node_get(ref, "kind"));
+    const char *version = node_string(node_get(ref, "apiVersion")),
+               *kind = node_string(node_get(ref, "kind"));
     const char *slash = version ? strchr(version, '/') : NULL, *name = node_string(node_get(ref, "name"));
     const char *group = slash ? arena_printf(c->a, "%.*s", (int)(slash - version), version) : "";
     const ApiKind *k = kind && name ? kind_table_of_kind(c->api->kinds, group, kind) : NULL;
@@ -356,7 +362,8 @@ static int collect_dependents(ApiCall *c, const Doomed *owner)
 static int finish_owner(ApiCall *c, const Doomed *d)
 {
     Object o;
-    if (!d->uid || object_find(c, d->kind, d->namespace, d->name, &o) < 0 || strcmp(kube_uid(o.node), d->uid) ||
+    if (!d->uid || object_find(c, d->kind, d->namespace, d->name, &o) < 0 ||
+        strcmp(kube_uid(o.node), d->uid) ||
         !list_has(node_get_path(o.node, "metadata.finalizers"), FOREGROUND))
         return 0;
     for (const Doomed *x = owned_by(c, d->uid); x; x = x->next) {
@@ -390,14 +397,13 @@ int namespace_finish(ApiCall *c, const char *name)
     const ApiKind *namespaces = kind_table_find(c->api->kinds, "", "namespaces"), *each;
     Object o;
     bool found = false;
-    if (object_find(c, namespaces, NULL, name, &o) < 0 || !node_get_path(o.node, "metadata.deletionTimestamp") ||
-        has_finalizers(o.node))
+    if (object_find(c, namespaces, NULL, name, &o) < 0 ||
+        !node_get_path(o.node, "metadata.deletionTimestamp") || has_finalizers(o.node))
         return 0;
     for (size_t i = 0; !found && (each = kind_table_at(c->api->kinds, i)); i++)
         if (each->kube.namespaced)
-            (void)store_list(c->api->store,
-                             &(StoreList){.kind = each->store, .namespace = name, .limit = 1}, stop_at_first,
-                             &found, NULL);
+            (void)store_list(c->api->store, &(StoreList){.kind = each->store, .namespace = name, .limit = 1},
+                             stop_at_first, &found, NULL);
     return found ? 0 : erase(c, namespaces, &o);
 }
 
@@ -473,7 +479,7 @@ int call_delete_collection(ApiCall *c)
 
 void object_deadline(ApiCall *c, const Node *pod)
 {
-    int64_t at = time_read(node_string(node_get_path(pod, "metadata.deletionTimestamp")));
+    int64_t at = time_parse(node_string(node_get_path(pod, "metadata.deletionTimestamp")));
     if (at >= 0 && (!c->api->next_deadline || at < c->api->next_deadline))
         c->api->next_deadline = at;
 }
@@ -499,7 +505,7 @@ static void expire_pods(Api *api)
         Object o;
         if (object_find(&c, q.kind, d->namespace, d->name, &o) < 0)
             continue;
-        int64_t at = time_read(node_string(node_get_path(o.node, "metadata.deletionTimestamp")));
+        int64_t at = time_parse(node_string(node_get_path(o.node, "metadata.deletionTimestamp")));
         if (at < 0 || has_finalizers(o.node))
             continue;
         if (at > c.now)

@@ -107,10 +107,11 @@ static int read_version(Listing *l)
     long long v = text && *text ? strtoll(text, &end, 10) : 0;
     l->q.revision = now;
     if ((end && *end) || v < 0)
-        return call_bad_request(c, "Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax", text,
-                                text);
+        return call_bad_request(c, "Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax",
+                                text, text);
     if (v > now) {
-        Node *d = node_new(c->a, NODE_OBJECT), *causes = node_new(c->a, NODE_ARRAY), *x = node_new(c->a, NODE_OBJECT);
+        Node *d = node_new(c->a, NODE_OBJECT), *causes = node_new(c->a, NODE_ARRAY),
+             *x = node_new(c->a, NODE_OBJECT);
         node_set_string(c->a, x, "reason", "ResourceVersionTooLarge");
         node_set_string(c->a, x, "message", "Too large resource version");
         node_append(causes, x);
@@ -127,9 +128,10 @@ static int read_version(Listing *l)
 static int expired(ApiCall *c)
 {
     if (c->q->continue_token)
-        return call_refuse(c, 410, "Expired", NULL,
-                           "The provided continue parameter is too old to display a consistent list result. You must "
-                           "start a new list without the continue parameter.");
+        return call_refuse(
+            c, 410, "Expired", NULL,
+            "The provided continue parameter is too old to display a consistent list result. You must "
+            "start a new list without the continue parameter.");
     return call_refuse(c, 410, "Expired", NULL, "The resourceVersion for the provided list is too old.");
 }
 
@@ -217,13 +219,15 @@ int call_watch(ApiCall *c)
 {
     const ApiRequest *q = c->q;
     char *end = NULL;
-    long long after = q->resource_version && *q->resource_version ? strtoll(q->resource_version, &end, 10) : 0;
+    long long after =
+        q->resource_version && *q->resource_version ? strtoll(q->resource_version, &end, 10) : 0;
     if ((end && *end) || after < 0)
         return call_bad_request(c, "Invalid value: \"%s\": strconv.ParseUint: parsing \"%s\": invalid syntax",
                                 q->resource_version, q->resource_version);
     if (q->initial_events) { /* a client that is told so lists, and watches then */
-        field_error_add(&c->report, FIELD_FORBIDDEN, PATH_KEY(NULL, "sendInitialEvents"), NULL,
-                        "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled");
+        field_error_add(
+            &c->report, FIELD_FORBIDDEN, PATH_KEY(NULL, "sendInitialEvents"), NULL,
+            "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled");
         static const ApiKind options = {.kube = {"meta.k8s.io", "v1", "ListOptions", "", false}};
         return call_invalid(c, &options, "");
     }

@@ -10,8 +10,9 @@
 
 static void own_fields(ApiCall *c, const Node *old, Node *object)
 {
-    managed_fields_update(c->a, c->q->kind, c->q->version, old, object,
-                          &(FieldManager){.name = c->q->field_manager, .subresource = c->q->subresource, .now = c->now});
+    managed_fields_update(
+        c->a, c->q->kind, c->q->version, old, object,
+        &(FieldManager){.name = c->q->field_manager, .subresource = c->q->subresource, .now = c->now});
 }
 
 static int create(ApiCall *c, Node *object)
@@ -157,15 +158,15 @@ static int apply(ApiCall *c, const Object *old)
 {
     Node *object = NULL, *conflicts = NULL;
     Error e = ERROR_INIT;
-    const FieldManager manager = {.name = c->q->field_manager,
-                                  .subresource = c->q->subresource,
-                                  .now = c->now,
-                                  .force = c->q->force};
+    const FieldManager manager = {
+        .name = c->q->field_manager, .subresource = c->q->subresource, .now = c->now, .force = c->q->force};
     Node *live = old ? object_shown(c, node_copy(c->a, old->node)) : NULL;
     if (!c->q->field_manager)
-        return call_bad_request(c, "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is "
-                                   "required for apply patch");
-    int r = managed_fields_apply(c->a, c->q->kind, c->q->version, live, c->q->body, &manager, &object, &conflicts, &e);
+        return call_bad_request(c,
+                                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is "
+                                "required for apply patch");
+    int r = managed_fields_apply(c->a, c->q->kind, c->q->version, live, c->q->body, &manager, &object,
+                                 &conflicts, &e);
     if (r == -EEXIST && conflicts)
         return refuse_conflicts(c, conflicts);
     if (r < 0)
@@ -209,8 +210,8 @@ int call_bind(ApiCall *c)
         return r;
     Node *object = node_copy(c->a, old.node), *spec = node_get(object, "spec");
     if (node_string(node_get(spec, "nodeName")))
-        return call_conflict(c, c->q->kind, c->q->name, "pod %s is already assigned to node \"%s\"", c->q->name,
-                             node_string(node_get(spec, "nodeName")));
+        return call_conflict(c, c->q->kind, c->q->name, "pod %s is already assigned to node \"%s\"",
+                             c->q->name, node_string(node_get(spec, "nodeName")));
     node_set_string(c->a, spec, "nodeName", node);
     r = object_put(c, c->q->kind, &old, object, &o);
     return r < 0 ? r : call_success(c, c->q->kind, object);

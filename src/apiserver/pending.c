@@ -3,8 +3,8 @@
 
 #include "apiserver/object_patch.h"
 
-void managed_fields_update(Arena *a, const ApiKind *kind, const KindVersion *version, const Node *old, Node *object,
-                           const FieldManager *manager)
+void managed_fields_update(Arena *a, const ApiKind *kind, const KindVersion *version, const Node *old,
+                           Node *object, const FieldManager *manager)
 {
     (void)a, (void)kind, (void)version, (void)old, (void)object, (void)manager;
 }

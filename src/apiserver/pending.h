@@ -7,8 +7,8 @@ typedef struct FieldManager {
     int64_t now;
     bool force;
 } FieldManager;
-void managed_fields_update(Arena *a, const ApiKind *kind, const KindVersion *version, const Node *old, Node *object,
-                           const FieldManager *manager);
+void managed_fields_update(Arena *a, const ApiKind *kind, const KindVersion *version, const Node *old,
+                           Node *object, const FieldManager *manager);
 int managed_fields_apply(Arena *a, const ApiKind *kind, const KindVersion *version, const Node *live,
                          const Node *applied, const FieldManager *manager, Node **ret, Node **ret_conflicts,
                          Error *e);

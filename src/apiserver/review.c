@@ -26,7 +26,8 @@ static AuthzQuestion question_of(const Node *spec, const ApiUser *u)
     const Node *r = node_get(spec, "resourceAttributes"), *p = node_get(spec, "nonResourceAttributes");
     const char *selector = node_string(node_get_path(r, "fieldSelector.rawSelector"));
     if (p)
-        return (AuthzQuestion){.user = u, .verb = text_or(node_get(p, "verb"), ""), .path = text_or(node_get(p, "path"), "")};
+        return (AuthzQuestion){
+            .user = u, .verb = text_or(node_get(p, "verb"), ""), .path = text_or(node_get(p, "path"), "")};
     return (AuthzQuestion){.user = u,
                            .verb = text_or(node_get(r, "verb"), ""),
                            .group = text_or(node_get(r, "group"), ""),
@@ -68,7 +69,8 @@ static int access_review(ApiCall *c, bool self)
     AuthzQuestion q = question_of(spec, &other);
     Node *status = node_new(c->a, NODE_OBJECT);
     if (!node_get(spec, "resourceAttributes") == !node_get(spec, "nonResourceAttributes"))
-        return call_bad_request(c, "exactly one of nonResourceAttributes or resourceAttributes must be specified");
+        return call_bad_request(
+            c, "exactly one of nonResourceAttributes or resourceAttributes must be specified");
     node_set(c->a, status, "allowed", node_new_bool(c->a, authz_allows(c->api->authz, &q)));
     return answer(c, status);
 }

@@ -64,7 +64,8 @@ Node *show_stored(Arena *a, const ApiKind *k, Node *node)
 
 Node *show_table(Arena *a, const KindVersion *v, const Node *node, int64_t now, WatchForm form)
 {
-    static const TableObjects objects[] = {
-        [WATCH_TABLE] = TABLE_METADATA, [WATCH_TABLE_WITH_OBJECTS] = TABLE_OBJECT, [WATCH_TABLE_BARE] = TABLE_NONE};
+    static const TableObjects objects[] = {[WATCH_TABLE] = TABLE_METADATA,
+                                           [WATCH_TABLE_WITH_OBJECTS] = TABLE_OBJECT,
+                                           [WATCH_TABLE_BARE] = TABLE_NONE};
     return table_make(a, v->columns, node, now, objects[form]);
 }

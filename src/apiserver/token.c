@@ -31,10 +31,11 @@ static const char *make(ApiCall *c, const Object *account, int64_t expires)
     _cleanup_buf_ Buf claims = BUF_INIT, out = BUF_INIT;
     uint8_t signature[SIGNATURE];
     const char *name = kube_name(account->node), *namespace = kube_namespace_of(account->node);
-    buf_addf(&claims,
-             "{\"iss\":\"basalt-apiserver\",\"sub\":\"system:serviceaccount:%s:%s\",\"iat\":%lld,\"exp\":%lld,"
-             "\"kubernetes.io\":{\"namespace\":\"%s\",\"serviceaccount\":{\"name\":\"%s\",\"uid\":\"%s\"}}}",
-             namespace, name, (long long)c->now, (long long)expires, namespace, name, kube_uid(account->node));
+    buf_addf(
+        &claims,
+        "{\"iss\":\"basalt-apiserver\",\"sub\":\"system:serviceaccount:%s:%s\",\"iat\":%lld,\"exp\":%lld,"
+        "\"kubernetes.io\":{\"namespace\":\"%s\",\"serviceaccount\":{\"name\":\"%s\",\"uid\":\"%s\"}}}",
+        namespace, name, (long long)c->now, (long long)expires, namespace, name, kube_uid(account->node));
     base64url_encode(header, sizeof(header) - 1, &out);
     buf_add_char(&out, '.');
     base64url_encode(claims.data, claims.len, &out);
@@ -108,7 +109,8 @@ static int account_user(Api *api, Arena *a, const char *token, ApiUser *ret)
     uint8_t wanted[SIGNATURE];
     Node *account;
     int64_t expires;
-    if (!dot || dot == end || base64url_decode(end + 1, strlen(end + 1), &given) < 0 || given.len != SIGNATURE)
+    if (!dot || dot == end || base64url_decode(end + 1, strlen(end + 1), &given) < 0 ||
+        given.len != SIGNATURE)
         return -EACCES;
     sign(api, token, (size_t)(end - token), wanted);
     if (CRYPTO_memcmp(wanted, given.data, SIGNATURE) ||
@@ -150,7 +152,7 @@ static int joining_user(Api *api, Arena *a, const char *token, ApiUser *ret)
     if (!type || strcmp(type, "bootstrap.kubernetes.io/token") || strlen(kept) != 16 ||
         CRYPTO_memcmp(kept, token + 7, 16) || strcmp(secret_text(a, secret, "token-id"), id) ||
         strcmp(secret_text(a, secret, "usage-bootstrap-authentication"), "true") ||
-        (*until && time_read(until) <= api->now()))
+        (*until && time_parse(until) <= api->now()))
         return -EACCES;
     *ret = (ApiUser){.name = arena_printf(a, "system:bootstrap:%s", id), .uid = ""};
     set_groups(a, ret, "system:bootstrappers", NULL);
@@ -169,14 +171,16 @@ int api_token_user(Api *api, Arena *a, const char *token, ApiUser *ret)
 int token_key_load(Api *api, Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
-    _cleanup_(buf_done_secret) Buf key = BUF_INIT;
+    _cleanup_(buf_done_secret)
+    Buf key = BUF_INIT;
     Node *secret;
     ApiAnswer answer = {0};
     ApiCall c = {.api = api, .a = a, .answer = &answer, .now = api->now(), .report = REPORT_INIT(a)};
     const ApiKind *k = kind_table_find(api->kinds, "", "secrets");
     if (find(api, a, "secrets", "kube-system", KEY_NAME, &secret) >= 0) {
         const Node *n = node_get(node_get(secret, "data"), "key");
-        if (!node_string(n) || base64_decode(n->string, n->len, &key) < 0 || key.len != sizeof(api->token_key))
+        if (!node_string(n) || base64_decode(n->string, n->len, &key) < 0 ||
+            key.len != sizeof(api->token_key))
             return error_set(e, EBADMSG, "the Secret kube-system/" KEY_NAME " has no key for tokens in it");
         memcpy(api->token_key, key.data, key.len);
         return 0;

@@ -28,7 +28,7 @@ struct Watch {
     char *store, *namespace, *name;
     int64_t after, deadline, bookmark;
     char *listed_namespace, *listed_name; /* where the first list is */
-    int64_t listed; /* its revision; 0: there is none, or it is done */
+    int64_t listed;                       /* its revision; 0: there is none, or it is done */
     bool idle, ended, headed;
     void (*wake)(void *context);
     void *context;
@@ -315,8 +315,10 @@ static void write_bookmark(Watch *w, Buf *out)
 static void write_expired(Watch *w, Buf *out)
 {
     buf_addf(out,
-             "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
-             "\"Failure\",\"message\":\"too old resource version: %lld (%lld)\",\"reason\":\"Expired\",\"code\":410}"
+             "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
+             "\"status\":"
+             "\"Failure\",\"message\":\"too old resource version: %lld "
+             "(%lld)\",\"reason\":\"Expired\",\"code\":410}"
              "}\n",
              (long long)w->after, (long long)store_floor(w->hub->store));
     w->ended = true;
@@ -367,7 +369,8 @@ static int read_selectors(Watch *w, Error *e)
     w->arena = arena_new();
     int r = selector_read(w->arena, arena_strdup(w->arena, s->label_selector), &w->labels, e);
     if (r >= 0)
-        r = field_selector_read(w->arena, &s->kind->kube, arena_strdup(w->arena, s->field_selector), &w->fields, e);
+        r = field_selector_read(w->arena, &s->kind->kube, arena_strdup(w->arena, s->field_selector),
+                                &w->fields, e);
     const char *name = r >= 0 && fields ? field_selector_name(w->fields) : NULL;
     if (name && !w->name)
         w->name = copy_text(name);

@@ -41,5 +41,5 @@ void watch_hub_add(WatchHub *h, const StoreObject *change);
 size_t watch_hub_pending(const WatchHub *h);
 void watch_hub_forget(WatchHub *h, size_t down_to); /* what was undone */
 void watch_hub_publish(WatchHub *h);
-void watch_hub_tick(WatchHub *h);            /* once a second or so */
+void watch_hub_tick(WatchHub *h);                  /* once a second or so */
 void watch_hub_end(WatchHub *h, const ApiKind *k); /* of a kind that is gone */
