@@ -14,6 +14,6 @@ int openapi_answer(Arena *a, const KindTable *t, const char *path, const char *a
     if (!protobuf)
         buf_add_str(out,
                     "{\"swagger\":\"2.0\",\"info\":{\"title\":\"Basalt\",\"version\":\"v1\"},\"paths\":{}}");
-    *ret_type = protobuf ? "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" : "application/json";
+    *ret_type = protobuf ? "application/com.github.proto-openapi.spec.v2.v1.0+protobuf" : "application/json";
     return 0;
 }
