@@ -9,6 +9,7 @@
 #include "apiserver/api_call.h"
 #include "apiserver/discovery.h"
 #include "apiserver/openapi_answer.h"
+#include "apiserver/protobuf.h"
 #include "apiserver/route.h"
 #include "base/log.h"
 #include "format/json.h"
@@ -206,6 +207,15 @@ static int read_body(Asked *q, ApiRequest *call)
                 call->patch = patch_types[i].patch;
                 return read_json(q, text, n, patch_types[i].yaml, &call->body);
             }
+    } else if (type_is(type, PROTOBUF_TYPE)) {
+        Error e = ERROR_INIT;
+        Node *node;
+        int r = protobuf_read(q->a, text, n, &node, &e);
+        if (r >= 0)
+            call->body = node;
+        return r >= 0 ? 0
+                      : refuse(q, r == -EOPNOTSUPP ? 415 : 400,
+                               r == -EOPNOTSUPP ? "UnsupportedMediaType" : "BadRequest", e.text);
     } else if (type_is(type, JSON_TYPE) || type_is(type, "application/yaml"))
         return read_json(q, text, n, type_is(type, "application/yaml"), &call->body);
     return refuse(q, 415, "UnsupportedMediaType",
