@@ -6,7 +6,7 @@
 #include "apiserver/store.h"
 #include "apiserver/watch.h"
 
-enum { API_BODY_MAX = 3 << 20, API_VALUES_MAX = 300000, API_DEPTH_MAX = 128 };
+enum { API_BODY_MAX = 3 << 20, API_VALUES_MAX = 300000, API_DEPTH_MAX = 128, API_KEYS_MAX = 10000 };
 
 typedef struct ApiUser {
     const char *name, *uid; /* uid "" when there is none */

@@ -151,6 +151,19 @@ static int read_form(Asked *q, WatchForm *ret)
                   "application/json;as=Table;g=meta.k8s.io;v=v1");
 }
 
+/* Objects are searched one key after the other. */
+static bool few_keys(const Node *n)
+{
+    if (n->kind != NODE_OBJECT && n->kind != NODE_ARRAY)
+        return true;
+    if (n->kind == NODE_OBJECT && n->n > API_KEYS_MAX)
+        return false;
+    NODE_EACH (child, n)
+        if (!few_keys(child))
+            return false;
+    return true;
+}
+
 static int read_json(Asked *q, const char *text, size_t n, bool yaml, const Node **ret)
 {
     _cleanup_report_ Report r = REPORT_INIT(q->a);
@@ -161,6 +174,8 @@ static int read_json(Asked *q, const char *text, size_t n, bool yaml, const Node
     *source = (Source){.name = "body", .text = text, .len = n, .secret = true};
     int code = yaml ? yaml_read(q->a, source, SEVERITY_WARNING, &node, &r)
                     : json_read_within(q->a, source, &limits, &node, &r);
+    if (code >= 0 && !few_keys(node))
+        return refuse(q, 400, "BadRequest", "the body has an object with too many keys in it");
     if (code >= 0) {
         *ret = node;
         return 0;

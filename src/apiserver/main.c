@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
@@ -98,7 +99,9 @@ static int give_up_rights(Error *e)
             return error_set(e, EINVAL, "the server may not be root");
         rights = (Sandbox){.become = true, .uid = pw->pw_uid, .gid = pw->pw_gid, .empty_root = true};
     }
-    return sandbox_enter(&rights, NULL, e);
+    int r = sandbox_enter(&rights, NULL, e);
+    prctl(PR_SET_PDEATHSIG, 0); /* no child that has to end with its parent */
+    return r;
 }
 
 static int block_signals(void)

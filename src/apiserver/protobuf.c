@@ -268,6 +268,8 @@ static int add_entry(Reader *r, Node *into, const char *name, const char *type, 
     if (!value) /* its own zero */
         value =
             *type == '[' || strcspn(type, " ") > 1 ? node_new(r->a, NODE_OBJECT) : node_new_string(r->a, "");
+    if (map->n >= PROTOBUF_ENTRIES_MAX)
+        return -EBADMSG;
     node_set(r->a, map, key, value);
     return 0;
 }

@@ -7,7 +7,7 @@
 #include "format/node.h"
 
 #define PROTOBUF_TYPE "application/vnd.kubernetes.protobuf"
-enum { PROTOBUF_DEPTH_MAX = 32, PROTOBUF_VALUES_MAX = 300000 };
+enum { PROTOBUF_DEPTH_MAX = 32, PROTOBUF_VALUES_MAX = 300000, PROTOBUF_ENTRIES_MAX = 10000 };
 
 /* The object as JSON has it, with apiVersion and kind. -EBADMSG: it is no such text, or cut off;
  * -EOPNOTSUPP: of a kind that is not known here. */
