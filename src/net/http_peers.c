@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "net/http_subject.h"
 
 static struct in6_addr to_address(const struct sockaddr *a)
 {
@@ -27,6 +28,7 @@ void http_peers_init(HttpPeers *p, int request_ms, int answer_ms)
     *p = (HttpPeers){0};
     p->queues[HTTP_PEER_REQUEST].limit_ms = request_ms;
     p->queues[HTTP_PEER_ANSWER].limit_ms = answer_ms;
+    p->queues[HTTP_PEER_STREAM].limit_ms = INT_MAX;
 }
 
 static void enter(HttpPeers *p, HttpPeer *peer, HttpPhase phase)
@@ -63,6 +65,7 @@ void http_peers_remove(HttpPeers *p, HttpPeer *peer)
         return;
     leave(p, peer);
     p->n--;
+    http_subject_free(peer->subject);
     free(peer);
 }
 

@@ -4,9 +4,15 @@
  * late.
  */
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 
-typedef enum HttpPhase { HTTP_PEER_REQUEST, HTTP_PEER_ANSWER, HTTP_PEER_PHASES } HttpPhase;
+typedef enum HttpPhase {
+    HTTP_PEER_REQUEST,
+    HTTP_PEER_ANSWER,
+    HTTP_PEER_STREAM, /* of no limit to speak of */
+    HTTP_PEER_PHASES
+} HttpPhase;
 
 typedef struct HttpPeer {
     struct HttpPeer *before, *after;
@@ -14,6 +20,8 @@ typedef struct HttpPeer {
     HttpPhase phase;
     int64_t late_ms; /* of the monotonic clock */
     struct in6_addr address;
+    struct HttpSubject *subject; /* the server's, kept here since it is the connection's; freed with it */
+    bool asked;
 } HttpPeer;
 
 typedef struct HttpPeers {

@@ -1,8 +1,10 @@
-/* libmicrohttpd in external epoll mode: no thread, the caller's poll() drives it. Requests have no bodies
- * here; one that sends some is answered when its headers are in, and the connection ends. A new certificate
- * is a new daemon on the same listening socket; the former one takes no new connections and lives until its
- * last one ends. (The library's callback for certificates has no context, so it would need a global.) The
- * limits that the library lacks, or counts for one daemon only, are kept in http_peers.c. */
+/* libmicrohttpd in external epoll mode: no thread, the caller's poll() drives it. Where requests have no
+ * bodies one that sends some is answered when its headers are in, and the connection ends. Who waits (a
+ * stream with nothing to say, an answer that is held) is suspended: the library forgets the socket meanwhile,
+ * so that streams are watched here for their client's end (`gone`). A new certificate is a new daemon on the
+ * same listening socket; the former one takes no new connections and lives until its last one ends. (The
+ * library's callback for certificates has no context, so it would need a global.) The limits that the library
+ * lacks, or counts for one daemon only, are kept in http_peers.c. */
 #include "net/http_server.h"
 
 #include <arpa/inet.h>
@@ -14,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "net/http_peers.h"
+#include "net/http_subject.h"
 
 enum { CONNECTION_MEMORY = HTTP_SERVER_HEADERS + (4 << 10), BACKLOG = 1024 };
 
@@ -25,14 +28,30 @@ typedef struct Daemon {
 
 struct HttpServer {
     HttpServerOptions options;
-    int listener, epoll;
+    int listener, epoll, gone;
     uint16_t port;
     Daemon *daemons;
     HttpPeers peers;
+    struct HttpRequest *held;
 };
+
+/* From a request's headers to the end of its answer. */
+typedef struct HttpRequest {
+    HttpServer *server;
+    struct MHD_Connection *connection;
+    struct HttpRequest *next_held;
+    HttpAnswer answer;
+    Buf body, out;
+    size_t sent; /* of `out` */
+    HttpStream *stream;
+    int fd;
+    bool too_large, holds, released, suspended, gone;
+} HttpRequest;
 
 struct HttpExchange {
     struct MHD_Connection *connection;
+    const HttpRequest *request;
+    HttpPeer *http_peer;
     char peer[INET6_ADDRSTRLEN];
 };
 
@@ -76,6 +95,25 @@ const char *http_exchange_peer(const HttpExchange *x)
     return x->peer;
 }
 
+const char *http_exchange_body(const HttpExchange *x, size_t *ret_n)
+{
+    *ret_n = x->request->body.len;
+    return x->request->too_large ? NULL : x->request->body.data ? x->request->body.data : "";
+}
+
+const HttpSubject *http_exchange_subject(const HttpExchange *x)
+{
+    HttpPeer *p = x->http_peer;
+    if (!p || !x->request->server->options.client_ca)
+        return NULL;
+    const union MHD_ConnectionInfo *info =
+        p->asked ? NULL : MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    p->asked = true;
+    if (info && info->tls_session)
+        p->subject = http_subject_new(info->tls_session);
+    return p->subject;
+}
+
 static void find_peer(HttpExchange *x)
 {
     const union MHD_ConnectionInfo *info =
@@ -89,19 +127,78 @@ static void find_peer(HttpExchange *x)
                   sizeof(x->peer));
 }
 
+/* ---- answers ---- */
+
 static void release_body(void *body)
 {
     http_body_unref(body);
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *connection, HttpAnswer *a)
+static void suspend(HttpRequest *q)
 {
-    struct MHD_Response *response;
+    q->suspended = true;
+    MHD_suspend_connection(q->connection);
+}
+
+static void resume(HttpRequest *q)
+{
+    if (!q->suspended)
+        return;
+    q->suspended = false;
+    MHD_resume_connection(q->connection);
+}
+
+void http_stream_wake(HttpStream *s)
+{
+    if (s->request)
+        resume(s->request);
+}
+
+static ssize_t read_stream(void *request, uint64_t position, char *to, size_t max)
+{
+    HttpRequest *q = request;
+    (void)position;
+    if (q->gone)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (q->sent == q->out.len) {
+        buf_done(&q->out);
+        q->sent = 0;
+        int r = q->stream->more(q->stream, &q->out);
+        if (r < 0 && !q->out.len)
+            return MHD_CONTENT_READER_END_OF_STREAM;
+        if (!q->out.len) {
+            suspend(q);
+            return 0;
+        }
+    }
+    size_t n = q->out.len - q->sent < max ? q->out.len - q->sent : max;
+    memcpy(to, q->out.data + q->sent, n);
+    q->sent += n;
+    if (q->sent == q->out.len) { /* thousands of them wait: none keeps what it has said */
+        buf_done(&q->out);
+        q->sent = 0;
+    }
+    return (ssize_t)n;
+}
+
+static struct MHD_Response *make_response(HttpRequest *q, HttpAnswer *a)
+{
     if (a->body)
-        response = MHD_create_response_from_buffer_with_free_callback_cls(a->body->n, a->body->data,
-                                                                          release_body, a->body);
-    else
-        response = MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+        return MHD_create_response_from_buffer_with_free_callback_cls(a->body->n, a->body->data, release_body,
+                                                                      a->body);
+    if (!a->stream)
+        return MHD_create_response_from_buffer(0, (void *)"", MHD_RESPMEM_PERSISTENT);
+    q->stream = TAKE_PTR(a->stream);
+    q->stream->request = q;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = q};
+    epoll_ctl(q->server->gone, EPOLL_CTL_ADD, q->fd, &event);
+    return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, read_stream, q, NULL);
+}
+
+static enum MHD_Result send_answer(HttpRequest *q, HttpAnswer *a)
+{
+    struct MHD_Response *response = make_response(q, a);
+    char seconds[16];
     if (!response) {
         http_body_unref(a->body);
         return MHD_NO;
@@ -112,9 +209,56 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, HttpAnswer
         MHD_add_response_header(response, "Allow", a->allow);
     if (a->authenticate)
         MHD_add_response_header(response, "WWW-Authenticate", a->authenticate);
-    enum MHD_Result r = MHD_queue_response(connection, a->status, response);
+    snprintf(seconds, sizeof(seconds), "%u", a->retry_after);
+    if (a->retry_after)
+        MHD_add_response_header(response, "Retry-After", seconds);
+    enum MHD_Result r = MHD_queue_response(q->connection, a->status, response);
     MHD_destroy_response(response);
     return r;
+}
+
+unsigned http_server_release(HttpServer *s, const HttpAnswer *instead)
+{
+    unsigned n = 0;
+    for (HttpRequest *q = TAKE_PTR(s->held), *next; q; q = next, n++) {
+        next = q->next_held;
+        if (instead) {
+            http_body_unref(q->answer.body);
+            if (q->answer.stream)
+                q->answer.stream->free(q->answer.stream);
+            q->answer = *instead;
+            if (instead->body)
+                http_body_ref(instead->body);
+        }
+        q->holds = false;
+        q->released = true;
+        resume(q);
+    }
+    return n;
+}
+
+static void free_request(HttpRequest *q)
+{
+    if (!q)
+        return;
+    for (HttpRequest **p = &q->server->held; q->holds && *p; p = &(*p)->next_held)
+        if (*p == q) {
+            *p = q->next_held;
+            break;
+        }
+    if (q->stream) {
+        epoll_ctl(q->server->gone, EPOLL_CTL_DEL, q->fd, NULL);
+        q->stream->request = NULL;
+        q->stream->free(q->stream);
+    }
+    if (q->holds || q->released) {
+        http_body_unref(q->answer.body);
+        if (q->answer.stream)
+            q->answer.stream->free(q->answer.stream);
+    }
+    buf_done(&q->body);
+    buf_done(&q->out);
+    free(q);
 }
 
 static HttpPeer *peer_of(struct MHD_Connection *connection)
@@ -131,40 +275,83 @@ static bool too_large(struct MHD_Connection *connection)
     return info && info->header_size > HTTP_SERVER_HEADERS;
 }
 
+/* ---- requests ---- */
+
+static HttpRequest *new_request(HttpServer *s, struct MHD_Connection *connection)
+{
+    HttpRequest *q = calloc(1, sizeof(*q));
+    if (!q)
+        abort();
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *q = (HttpRequest){.server = s, .connection = connection, .fd = fd ? fd->connect_fd : -EBADF};
+    return q;
+}
+
+static void take_body(HttpRequest *q, const char *upload, size_t n)
+{
+    if (q->too_large || q->body.len + n > q->server->options.body_max) {
+        q->too_large = true;
+        buf_done(&q->body);
+    } else
+        buf_add(&q->body, upload, n);
+}
+
+static enum MHD_Result answer(HttpRequest *q, const char *method, const char *path)
+{
+    HttpServer *s = q->server;
+    HttpExchange x = {.connection = q->connection, .request = q, .http_peer = peer_of(q->connection)};
+    find_peer(&x);
+    HttpAnswer a = {.status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE};
+    http_peers_phase(&s->peers, x.http_peer, HTTP_PEER_ANSWER);
+    if (!too_large(q->connection))
+        a = s->options.handler(s->options.context, &x, method, path);
+    if (a.stream)
+        http_peers_phase(&s->peers, x.http_peer, HTTP_PEER_STREAM);
+    if (!a.hold)
+        return send_answer(q, &a);
+    q->answer = a;
+    q->holds = true;
+    q->next_held = s->held;
+    s->held = q;
+    suspend(q);
+    return MHD_YES;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *upload, size_t *upload_n,
                               void **state)
 {
     HttpServer *s = context;
-    static char seen;
+    HttpRequest *q = *state;
     (void)version;
-    (void)upload;
-    (void)upload_n;
-    /* The library calls once with the headers and once more when the request is complete; an answer at the
-     * first call ends the connection, which is right for those that would go on to send a body. */
-    if (!*state && (!strcmp(method, "GET") || !strcmp(method, "HEAD"))) {
-        *state = &seen;
-        return MHD_YES;
+    /* The library calls once with the headers, with each piece of a body, and once more when the request is
+     * complete; an answer at the first call ends the connection, which is right for those that would go on to
+     * send a body that nobody wants. */
+    if (!q) {
+        q = *state = new_request(s, connection);
+        if (s->options.body_max || !strcmp(method, "GET") || !strcmp(method, "HEAD"))
+            return MHD_YES;
     }
     if (*upload_n) {
+        take_body(q, upload, *upload_n);
         *upload_n = 0;
         return MHD_YES;
     }
-    http_peers_phase(&s->peers, peer_of(connection), HTTP_PEER_ANSWER);
-    HttpExchange x = {.connection = connection};
-    find_peer(&x);
-    HttpAnswer a = {.status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE};
-    if (!too_large(connection))
-        a = s->options.handler(s->options.context, &x, method, path);
-    return send_answer(connection, &a);
+    if (!q->released)
+        return answer(q, method, path);
+    q->released = false;
+    HttpAnswer a = q->answer;
+    return send_answer(q, &a);
 }
 
 static void complete(void *context, struct MHD_Connection *connection, void **state,
                      enum MHD_RequestTerminationCode code)
 {
     HttpServer *s = context;
-    (void)state;
     (void)code;
+    free_request(*state);
+    *state = NULL;
     http_peers_phase(&s->peers, peer_of(connection), HTTP_PEER_REQUEST);
 }
 
@@ -189,7 +376,7 @@ static enum MHD_Result admit(void *context, const struct sockaddr *address, sock
 {
     const HttpServer *s = context;
     (void)n;
-    return s->peers.n < HTTP_SERVER_CONNECTIONS &&
+    return s->peers.n < s->options.connections &&
                    (!s->options.per_address || http_peers_count(&s->peers, address) < s->options.per_address)
                ? MHD_YES
                : MHD_NO;
@@ -231,12 +418,13 @@ static int add_daemon(HttpServer *s, const char *certificate, const char *key, E
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)key},
         {MHD_OPTION_HTTPS_PRIORITIES, 0,
          (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"},
+        {s->options.client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, (void *)s->options.client_ca},
         {MHD_OPTION_END, 0, NULL},
     };
-    unsigned flags = MHD_USE_EPOLL | (s->options.tls ? MHD_USE_TLS : 0);
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (s->options.tls ? MHD_USE_TLS : 0);
     struct MHD_Daemon *mhd = MHD_start_daemon(
         flags, 0, admit, s, handle, s, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)HTTP_SERVER_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_IDLE_SEC,
+        s->options.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_IDLE_SEC,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, notice,
         s, MHD_OPTION_NOTIFY_COMPLETED, complete, s, MHD_OPTION_ARRAY,
         s->options.tls ? tls : tls + ELEMENTS(tls) - 1, MHD_OPTION_END);
@@ -284,10 +472,16 @@ int http_server_new(const HttpServerOptions *o, HttpServer **ret, Error *e)
     HttpServer *s = calloc(1, sizeof(*s));
     if (!s)
         abort();
-    *s = (HttpServer){.options = *o, .listener = -EBADF, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    *s = (HttpServer){.options = *o,
+                      .listener = -EBADF,
+                      .epoll = epoll_create1(EPOLL_CLOEXEC),
+                      .gone = epoll_create1(EPOLL_CLOEXEC)};
+    if (!s->options.connections)
+        s->options.connections = HTTP_SERVER_CONNECTIONS;
     http_peers_init(&s->peers, o->request_ms ? o->request_ms : HTTP_SERVER_REQUEST_MS,
                     o->answer_ms ? o->answer_ms : HTTP_SERVER_ANSWER_MS);
-    if (s->epoll < 0)
+    struct epoll_event gone = {.events = EPOLLIN};
+    if (s->epoll < 0 || s->gone < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->gone, &gone) < 0)
         return error_errno(e, -errno, "epoll");
     int r = open_listener(s, e);
     if (r >= 0 && !o->tls)
@@ -298,6 +492,22 @@ int http_server_new(const HttpServerOptions *o, HttpServer **ret, Error *e)
     return 0;
 }
 
+/* Clients of streams that have gone away; the library notices when it is to write. */
+static void look_for_gone(HttpServer *s)
+{
+    struct epoll_event events[64];
+    int n;
+    do {
+        n = epoll_wait(s->gone, events, ELEMENTS(events), 0);
+        for (int i = 0; i < n; i++) {
+            HttpRequest *q = events[i].data.ptr;
+            q->gone = true;
+            resume(q);
+        }
+    } while (n == ELEMENTS(events));
+}
+
+/* Whoever is suspended must not be when its daemon ends. */
 static void stop(Daemon *d)
 {
     MHD_stop_daemon(d->mhd);
@@ -308,11 +518,17 @@ void http_server_free(HttpServer *s)
 {
     if (!s)
         return;
+    http_server_release(s, &(HttpAnswer){.status = MHD_HTTP_SERVICE_UNAVAILABLE});
+    for (HttpPeer *p = s->peers.queues[HTTP_PEER_STREAM].first; p; p = p->after)
+        shutdown(p->fd, SHUT_RDWR);
+    look_for_gone(s);
     for (Daemon *d = s->daemons, *next; d; d = next) {
         next = d->next;
+        MHD_run(d->mhd);
         stop(d);
     }
     closep(&s->listener);
+    closep(&s->gone);
     closep(&s->epoll);
     free(s);
 }
@@ -341,6 +557,7 @@ int http_server_timeout_ms(HttpServer *s)
 void http_server_work(HttpServer *s)
 {
     http_peers_expire(&s->peers);
+    look_for_gone(s);
     for (Daemon **p = &s->daemons; *p;) {
         Daemon *d = *p;
         MHD_run(d->mhd);

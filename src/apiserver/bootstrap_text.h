@@ -1,0 +1,3 @@
+#pragma once
+/* Documents in YAML; ends with NULL. */
+extern const char *const bootstrap_texts[];
