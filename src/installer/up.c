@@ -155,7 +155,10 @@ static void add_step(void *context, const char *step, double seconds)
         buf_addf(&s->text, "%s%s %.0f ms", s->text.len ? ", " : "", step, seconds * 1000);
 }
 
-static int boot(Up *up, const char *name, const char *role, unsigned number, const char *server, Error *e)
+/* `server`: who gives the config; NULL: it is in hand. `later`: who is api-int from then on; NULL: the same.
+ */
+static int boot(Up *up, const char *name, const char *role, unsigned number, const char *server,
+                const char *later, Error *e)
 {
     Machine *m = &up->machines[up->n_machines++];
     const char *config = arena_printf(up->arena, "%s/install/%s.ign", up->state, role);
@@ -166,6 +169,7 @@ static int boot(Up *up, const char *name, const char *role, unsigned number, con
     BootOptions o = {.state = up->state,
                      .config = config,
                      .hosts = hosts_of(up, name, m->address, server ? server : m->address),
+                     .hosts_later = later ? hosts_of(up, name, m->address, later) : NULL,
                      .own_network = up->own_network,
                      .holder = &up->holder};
     Steps steps = {.text = BUF_INIT};
@@ -229,15 +233,15 @@ static int run_chain(Up *up, Error *e)
     if (r >= 0)
         r = start_network(up, e);
     if (r >= 0)
-        r = boot(up, "bootstrap", "bootstrap", 2, NULL, e);
+        r = boot(up, "bootstrap", "bootstrap", 2, NULL, NULL, e);
     if (r >= 0)
         r = wait_for_server(up, &up->machines[0], e);
     if (r >= 0)
-        r = boot(up, "master-0", "master", 10, address_of(up, 2), e);
+        r = boot(up, "master-0", "master", 10, address_of(up, 2), address_of(up, 10), e);
     if (r >= 0)
         r = wait_for_server(up, &up->machines[1], e);
     for (unsigned i = 0; r >= 0 && i < up->options->workers; i++)
-        r = boot(up, arena_printf(up->arena, "worker-%u", i), "worker", 20 + i, address_of(up, 10), e);
+        r = boot(up, arena_printf(up->arena, "worker-%u", i), "worker", 20 + i, address_of(up, 10), NULL, e);
     return r;
 }
 
