@@ -103,6 +103,12 @@ static int save_link(const Transaction *t, const Place *p, Node *record)
     return 0;
 }
 
+static int times_set(int dir, const char *name, const struct stat *as)
+{
+    const struct timespec times[] = {as->st_atim, as->st_mtim};
+    return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 /* What the user can read, copied with the rights of this process; it must be the user's, to be the same when
  * the user has made it again. */
 static int save_as_user(Place *p, const UserEntry *as, int undo, const char *name, Error *e)
@@ -117,9 +123,10 @@ static int save_as_user(Place *p, const UserEntry *as, int undo, const char *nam
     if (st.st_uid != as->uid)
         return error_set(e, EPERM, "it belongs to uid %u, not to %s", st.st_uid, as->name);
     r = file_read_fd(fd, SAVED_AS_USER_MAX, &bytes);
-    return r < 0 ? r
-                 : file_write_at(undo, name, bytes.data ? bytes.data : "", bytes.len,
-                                 FILE_WRITE(.mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid));
+    if (r >= 0)
+        r = file_write_at(undo, name, bytes.data ? bytes.data : "", bytes.len,
+                          FILE_WRITE(.mode = st.st_mode & 07777, .uid = st.st_uid, .gid = st.st_gid));
+    return r < 0 ? r : times_set(undo, name, &st);
 }
 
 static int save_file(const Place *p, int undo, const char *name)
@@ -386,7 +393,8 @@ static int restore_as_user(const Place *p, const Buf *bytes, const struct stat *
 {
     RootChange c = {.data = bytes->data ? bytes->data : "", .len = bytes->len, .mode = st->st_mode & 07777};
     c.as = &(UserEntry){.uid = st->st_uid};
-    return temp_write(p, &c);
+    int r = temp_write(p, &c);
+    return r < 0 ? r : times_set(p->dir, p->temp, st);
 }
 
 static bool is_same(int dir, const char *name, int other, const char *other_name)
@@ -494,9 +502,7 @@ int transaction_undo(Transaction *t, Error *e)
     NODE_EACH (record, t->records)
         if (r >= 0)
             r = remove_made(t, record, &own);
-    if (r < 0)
-        return error_set(e, -r, "going back: %s", own.text);
-    return transaction_commit(t, e); /* to what was */
+    return r < 0 ? error_set(e, -r, "going back: %s", own.text) : 0;
 }
 
 /* ---- after a start ---- */

@@ -52,8 +52,9 @@ int transaction_begin(Transaction *t, const RootChange *changes, size_t n, Error
 int transaction_run(Transaction *t, const RootChange *changes, size_t n, Error *e);
 /* The note as it is now, on the disk. */
 int transaction_note(Transaction *t, Error *e);
+/* The root as it is now is what counts, the new one, or after transaction_undo() the former. */
 int transaction_commit(Transaction *t, Error *e);
-/* Can be called as often as it takes. */
+/* All as it was; can be called as often as it takes. transaction_commit() ends it. */
 int transaction_undo(Transaction *t, Error *e);
 /* 1: one is under way, or was cut off; *t has its note. 0: none; what a finished one left is gone. Root,
  * arena and hooks of *t are the caller's. */

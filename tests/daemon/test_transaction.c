@@ -96,6 +96,7 @@ static int do_all(const Scratch *s, Steps *steps, bool undo)
         Error e = ERROR_INIT;
         t.hooks = NULL;
         assert_int_equal(transaction_undo(&t, &e), 0);
+        assert_int_equal(transaction_commit(&t, &e), 0);
     }
     return r;
 }
@@ -110,15 +111,10 @@ static int recover(const Scratch *s, Steps *steps)
     if (r > 0) {
         assert_string_equal(node_string(node_get(t.note, "to")), "rendered-b");
         r = transaction_undo(&t, NULL);
+        if (r >= 0)
+            r = transaction_commit(&t, NULL);
     }
     return r;
-}
-
-static void expect_text(int root, const char *was)
-{
-    char *now = tree_text(root);
-    assert_string_equal(now, was);
-    free(now);
 }
 
 static void test_done(void **state)
@@ -164,7 +160,7 @@ static void test_failed_at_each_step(void **state)
             scratch_close(&s);
             break;
         }
-        expect_text(s.fd, was);
+        tree_expect(s.fd, was);
         scratch_close(&s);
     }
 }
@@ -225,7 +221,7 @@ static void test_killed_while_going_back(void **state)
         if (more)
             (void)killed(&s, stop + 2, true);
         assert_int_equal(recover(&s, NULL), 0);
-        expect_text(s.fd, was);
+        tree_expect(s.fd, was);
         scratch_close(&s);
     }
 }
@@ -239,7 +235,7 @@ static void test_in_the_way(void **state)
     _cleanup_free_ char *was = tree_text(s.fd);
     Steps steps = {.n = 0};
     assert_int_equal(do_all(&s, &steps, true), -EISDIR);
-    expect_text(s.fd, was);
+    tree_expect(s.fd, was);
     scratch_close(&s);
 }
 
@@ -256,7 +252,7 @@ static void test_links_of_a_user(void **state)
     _cleanup_free_ char *was = tree_text(s.fd);
     Steps steps = {.n = 0};
     assert_int_equal(do_all(&s, &steps, true), -EACCES);
-    expect_text(s.fd, was);
+    tree_expect(s.fd, was);
     scratch_close(&s);
 }
 

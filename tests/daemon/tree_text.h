@@ -62,3 +62,17 @@ static inline char *tree_text(int root)
     tree_text_add(root, "", &out);
     return buf_take(&out);
 }
+
+static inline void tree_expect(int root, const char *was)
+{
+    char *now = tree_text(root);
+    const char *a = was, *b = now;
+    for (size_t i = 0; was[i] && was[i] == now[i]; i++)
+        if (was[i] == '\n') {
+            a = was + i + 1;
+            b = now + i + 1;
+        }
+    if (strcmp(was, now))
+        fail_msg("was: %.300s\nis: %.300s", a, b);
+    free(now);
+}
