@@ -48,6 +48,7 @@ typedef struct KubeRequest {
     bool force, dry_run;
     const char *propagation; /* DELETE: "Background", "Foreground", "Orphan"; NULL: as the kind has it */
     const Node *body;        /* of DELETE: DeleteOptions (preconditions); may be NULL */
+    unsigned timeout_ms;     /* for the answer; 0: the client's own. Of a watch: it ends after so long */
 } KubeRequest;
 
 /* What a server says when it refuses (Status of meta/v1). */

@@ -3,6 +3,8 @@
 
 #include "base/library.h"
 
+static const char soname[] = "libcurl.so.4";
+
 int http_curl_load(Curl *c, Error *e)
 {
     const LibrarySymbol rows[] = {
@@ -12,8 +14,23 @@ int http_curl_load(Curl *c, Error *e)
         {"curl_slist_append", &c->list_add},   {"curl_slist_free_all", &c->list_free},
         {"curl_easy_strerror", &c->strerror},  {"curl_easy_reset", &c->reset},
     };
-    int r = library_load("libcurl.so.4", "fetching", rows, ELEMENTS(rows), e);
+    int r = library_load(soname, "fetching", rows, ELEMENTS(rows), e);
     if (r < 0)
         return r;
     return c->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : error_set(e, EIO, "libcurl does not start");
+}
+
+int http_curl_load_multi(CurlMulti *c, Error *e)
+{
+    const LibrarySymbol rows[] = {
+        {"curl_multi_init", &c->init},
+        {"curl_multi_cleanup", &c->cleanup},
+        {"curl_multi_setopt", &c->setopt},
+        {"curl_multi_add_handle", &c->add},
+        {"curl_multi_remove_handle", &c->remove},
+        {"curl_multi_socket_action", &c->socket_action},
+        {"curl_multi_info_read", &c->info_read},
+        {"curl_easy_pause", &c->pause},
+    };
+    return library_load(soname, "watching", rows, ELEMENTS(rows), e);
 }
