@@ -39,7 +39,8 @@ static bool report(Agent *g, const char *state, const char *reason)
         s.state = state;
     if (!same(g->n->reason, reason))
         s.reason = reason;
-    if (g->m->current && !same(g->n->current, g->m->current))
+    /* Before its reboot a machine is not yet what its disk says. */
+    if (g->m->current && !g->m->reboot && !same(g->n->current, g->m->current))
         s.current = g->m->current;
     if (!s.state && !s.reason && !s.current)
         return false;

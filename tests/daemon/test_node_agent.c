@@ -104,7 +104,7 @@ static const struct {
      PLANNED(.error = "disk full", .retry_at = 1100), "wait 1100"},
     {"again", NODE(.state = "Degraded", .reason = "disk full"),
      PLANNED(.error = "disk full", .retry_at = 100), "apply b"},
-    {"a reboot", NODE(.state = "Working"), ON_B(.reboot = true), "report state=Rebooting current=b"},
+    {"a reboot", NODE(.state = "Working"), ON_B(.reboot = true), "report state=Rebooting"},
     {"now", NODE(.state = "Rebooting", .current = "b"), ON_B(.reboot = true), "reboot"},
     {"after a system that did not boot", NODE(.state = "Rebooting", .current = "a"),
      ON_A(.reboot = true, .failed = "b", .failed_why = "booted x"), "report state=Degraded reason=booted x"},
