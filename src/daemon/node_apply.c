@@ -17,6 +17,7 @@
 #include "format/json.h"
 #include "system/cmdline.h"
 
+enum { CMDLINE_MAX = 64 << 10 };
 #define PHASE_APPLY  "apply"
 #define PHASE_ACT    "act"
 #define PHASE_REBOOT "reboot"
@@ -182,13 +183,15 @@ static int failed(const Machine *m, Transaction *t, int r, Error *e)
 
 /* ---- applying ---- */
 
-static int stage_os(const Machine *m, Transaction *t, const MachineConfigDiff *d, Error *e)
+int node_apply_os(const Machine *m, Arena *a, const MachineConfigDiff *d, Error *e)
 {
     if (!d->os_image.changed && !d->kernel_arguments)
         return 0;
-    OsChange c = os_change(t->arena, d);
+    OsChange c = os_change(a, d);
     int r = step(m, "system", e);
-    return r < 0 ? r : m->os->stage(m->os->context, &c, e);
+    if (r >= 0)
+        r = m->os->stage(m->os->context, &c, e);
+    return r < 0 ? r : 1;
 }
 
 static void note_make(const Machine *m, Transaction *t, const MachineConfigDiff *d, const Disruption *x)
@@ -235,7 +238,7 @@ int node_apply(const Machine *m, Arena *a, const MachineConfigDiff *d, const Dis
         return r;
     r = transaction_run(&t, c.items, c.n, e);
     if (r >= 0)
-        r = stage_os(m, &t, d, e);
+        r = node_apply_os(m, a, d, e);
     if (r >= 0)
         r = finish(m, &t, x, e);
     return r < 0 ? failed(m, &t, r, e) : r;
@@ -269,18 +272,37 @@ int node_apply_repair(const Machine *m, Arena *a, const MachineConfig *mc, const
 
 /* ---- after a start ---- */
 
-static bool has_argument(const CmdlineWords *booted, const char *word)
+static size_t count_word(const CmdlineWords *w, const char *word)
 {
-    for (size_t i = 0; i < booted->n; i++)
-        if (!strcmp(booted->words[i], word))
-            return true;
-    return false;
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++)
+        n += !strcmp(w->words[i], word);
+    return n;
 }
 
-/* NULL: what was wanted has booted. */
+int node_booted_with(const Machine *m, Arena *a, const char *const *arguments, size_t n,
+                     const char **ret_missing, Error *e)
+{
+    _cleanup_buf_ Buf text = BUF_INIT;
+    *ret_missing = NULL;
+    int r = n ? root_read(m->root, "/proc/cmdline", CMDLINE_MAX, &text) : 0;
+    if (r < 0)
+        return error_errno(e, r, "/proc/cmdline");
+    if (text.len && text.data[text.len - 1] == '\n')
+        text.data[text.len - 1] = '\0';
+    Words wanted = split_words(a, arguments, n, 0);
+    CmdlineWords booted = cmdline_split(a, text.data ? text.data : "", CMDLINE_QUOTED),
+                 all = {.words = wanted.items, .n = wanted.n};
+    for (size_t i = 0; i < all.n && !*ret_missing; i++)
+        if (count_word(&booted, all.words[i]) < count_word(&all, all.words[i]))
+            *ret_missing = all.words[i];
+    return 0;
+}
+
+/* *ret_why NULL: what was wanted has booted. */
 static int compare_boot(const Machine *m, Transaction *t, const char **ret_why, Error *e)
 {
-    const char *image = node_string(node_get(t->note, "image"));
+    const char *image = node_string(node_get(t->note, "image")), *missing = NULL;
     const Node *arguments = node_get(t->note, "kernelArguments");
     OsState s = {.image = NULL};
     *ret_why = NULL;
@@ -292,19 +314,15 @@ static int compare_boot(const Machine *m, Transaction *t, const char **ret_why, 
                                 image, s.failure ? ": " : "", s.failure ? s.failure : "");
     if (!arguments || arguments->kind != NODE_ARRAY || *ret_why)
         return 0;
-    _cleanup_buf_ Buf text = BUF_INIT;
-    r = root_read(m->root, "/proc/cmdline", 64 << 10, &text);
-    if (r < 0)
-        return error_errno(e, r, "/proc/cmdline");
-    text.data[strcspn(text.data, "\n")] = '\0';
-    CmdlineWords booted = cmdline_split(t->arena, text.data, CMDLINE_QUOTED);
-    NODE_EACH (n, arguments) {
-        CmdlineWords words = cmdline_split(t->arena, n->string, CMDLINE_QUOTED);
-        for (size_t i = 0; i < words.n && !*ret_why; i++)
-            if (!has_argument(&booted, words.words[i]))
-                *ret_why = arena_printf(t->arena, "booted without the kernel argument %s", words.words[i]);
-    }
-    return 0;
+    const char **items = ARENA_ARRAY(t->arena, const char *, arguments->n + 1);
+    size_t n = 0;
+    NODE_EACH (item, arguments)
+        if (node_string(item))
+            items[n++] = item->string;
+    r = node_booted_with(m, t->arena, items, n, &missing, e);
+    if (r >= 0 && missing)
+        *ret_why = arena_printf(t->arena, "booted without the kernel argument %s", missing);
+    return r;
 }
 
 static int remember_failed(const Machine *m, Arena *a, const char *config, const char *why, Error *e)

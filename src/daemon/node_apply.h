@@ -27,6 +27,13 @@ int node_apply(const Machine *m, Arena *a, const MachineConfigDiff *d, const Dis
  * units changed. */
 int node_apply_repair(const Machine *m, Arena *a, const MachineConfig *mc, const NodeRepair *what, Error *e);
 
+/* The operating system's part alone, for the next boot: 1 when there was something to stage. */
+int node_apply_os(const Machine *m, Arena *a, const MachineConfigDiff *d, Error *e);
+/* Every argument, as often as it is listed, is one that the machine has booted with; `ret_missing` (NULL:
+ * none) is the first that is not. */
+int node_booted_with(const Machine *m, Arena *a, const char *const *arguments, size_t n,
+                     const char **ret_missing, Error *e);
+
 typedef enum SettleResult {
     SETTLE_NOTHING,   /* no change was open */
     SETTLE_ARRIVED,   /* the machine has booted what was wanted: the change is kept */

@@ -9,9 +9,8 @@
 
 #include "base/file.h"
 #include "system/authorized_keys.h"
-#include "system/cmdline.h"
 
-enum { SHOWN_MAX = 60, CMDLINE_MAX = 64 << 10, KEYS_MAX = 1 << 20, SHADOW_MAX = 16 << 20 };
+enum { SHOWN_MAX = 60, KEYS_MAX = 1 << 20, SHADOW_MAX = 16 << 20 };
 
 typedef struct Verify {
     const Machine *m;
@@ -234,35 +233,16 @@ static int check_password(Verify *v, Error *e)
 
 /* ---- the system ---- */
 
-static size_t count_word(const CmdlineWords *w, const char *word)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < w->n; i++)
-        n += !strcmp(w->words[i], word);
-    return n;
-}
-
 static int check_kernel_arguments(Verify *v, Error *e)
 {
-    _cleanup_buf_ Buf text = BUF_INIT, all = BUF_INIT;
-    if (!v->mc->n_kernel_arguments || v->scope)
+    const char *missing = NULL;
+    if (v->scope)
         return 0;
-    int r = root_read(v->m->root, "/proc/cmdline", CMDLINE_MAX, &text);
-    if (r < 0)
-        return error_errno(e, r, "/proc/cmdline");
-    for (size_t i = 0; i < v->mc->n_kernel_arguments; i++)
-        buf_addf(&all, "%s ", v->mc->kernel_arguments[i]);
-    if (text.len && text.data[text.len - 1] == '\n')
-        text.data[text.len - 1] = '\0';
-    CmdlineWords booted = cmdline_split(v->arena, text.data ? text.data : "", CMDLINE_QUOTED),
-                 wanted = cmdline_split(v->arena, all.data, CMDLINE_QUOTED);
-    for (size_t i = 0; i < wanted.n; i++)
-        if (count_word(&booted, wanted.words[i]) < count_word(&wanted, wanted.words[i])) {
-            finding(v, "spec.kernelArguments", NULL,
-                    arena_printf(v->arena, "booted without the kernel argument %s", wanted.words[i]));
-            break;
-        }
-    return 0;
+    int r = node_booted_with(v->m, v->arena, v->mc->kernel_arguments, v->mc->n_kernel_arguments, &missing, e);
+    if (r >= 0 && missing)
+        finding(v, "spec.kernelArguments", NULL,
+                arena_printf(v->arena, "booted without the kernel argument %s", missing));
+    return r;
 }
 
 static int check_system(Verify *v, Error *e)
