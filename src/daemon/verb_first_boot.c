@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -13,6 +14,8 @@
 
 #define ENCAPSULATED      "/etc/ignition-machine-config-encapsulated.json"
 #define ENCAPSULATED_DONE "ignition-machine-config-encapsulated.json.bak"
+
+enum { REBOOT_WAIT_SEC = 600 };
 
 static bool skip_reboot;
 const Option first_boot_options[] = {
@@ -91,7 +94,10 @@ int verb_first_boot(int argc _unused_, char **argv _unused_)
     _cleanup_report_ Report report = REPORT_INIT(h.arena);
     int r = complete(&h, &report, &e);
     program_report(&report);
-    if (r > 0 && !skip_reboot)
+    if (r > 0 && !skip_reboot) {
         r = h.m.services->act(h.m.services->context, &reboot, &e);
+        if (r >= 0 && !strcmp(options.root, "/")) /* who waits for us is not to start meanwhile */
+            nanosleep(&(struct timespec){.tv_sec = REBOOT_WAIT_SEC}, NULL);
+    }
     return r < 0 ? program_failed(&e) : EXIT_DONE;
 }
