@@ -85,6 +85,8 @@ static void add_unit(Init *init, const char *name)
     if (file_read_at(AT_FDCWD, arena_printf(init->arena, UNIT_DIR "/%s", name), UNIT_SIZE_MAX, &text, NULL) <
         0)
         return;
+    for (char *p = text.data; (p = strstr(p, "\\\n"));) /* a line that goes on */
+        p[0] = p[1] = ' ';
     Service *s = &init->services[init->n++];
     *s = (Service){.name = arena_strdup(init->arena, name)};
     char *save = NULL;
