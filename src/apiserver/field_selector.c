@@ -42,9 +42,9 @@ static const char *const booleans[] = {"spec.unschedulable", "spec.hostNetwork"}
 static bool in_words(const char *words, const char *word)
 {
     size_t n = strlen(word);
-    for (const char *at = words; (at = strstr(at, word)); at += n)
+    for (const char *at = words; n && (at = strstr(at, word)); at += n)
         if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
-            return n > 0;
+            return true;
     return false;
 }
 

@@ -127,6 +127,7 @@ static void test_field_refusals(void **state)
         const char *text, *message;
     } rows[] = {
         {&kube_pod, "spec.foo=1", "field label not supported: spec.foo"},
+        {&kube_pod, "=1", "field label not supported: "},
         {&kube_pod, "nodeName=1", "field label not supported: nodeName"},
         {&kube_machine_config, "spec.fips=1", "field label not supported: spec.fips"},
         {&kube_config_map, "data.x=1",
