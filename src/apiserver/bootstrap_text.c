@@ -130,7 +130,7 @@ const char *const bootstrap_texts[] = {
     "              extensions: {type: array, items: {type: string}, nullable: true, description: Packages beside the system's.}\n"
     "              fips: {type: boolean, description: The kernel's FIPS mode.}\n"
     "              kernelType: {type: string, description: \"default, realtime or 64k-pages\"}\n"
-    "              osImageURL: {type: string, description: The system to run, an image by its digest.}\n"
+    "              osImageURL: {type: string, description: An image by its digest.}\n"
     "              baseOSExtensionsContainerImage: {type: string, description: Where extensions come from.}\n"
     "          status: {type: object, x-kubernetes-preserve-unknown-fields: true}\n",
     "apiVersion: apiextensions.k8s.io/v1\n"

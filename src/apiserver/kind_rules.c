@@ -207,15 +207,15 @@ static int prepare_pdb(ApiCall *c, Node *object, const Node *old)
     return 0;
 }
 
-static int check_machine_report(ApiCall *c, const Report *r)
+static int check_machine_report(ApiCall *c, const Node *object, const Report *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         const ReportEntry *x = &r->entries[i];
         if (x->severity != SEVERITY_ERROR)
             continue;
         const char *path = strncmp(x->path, "$.", 2) ? "<nil>" : x->path + 2;
-        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(NULL, arena_strdup(c->a, path)), NULL, "%s",
-                        x->message);
+        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(NULL, arena_strdup(c->a, path)),
+                        node_get_path(object, path), "%s", x->message);
     }
     return 0;
 }
@@ -231,7 +231,7 @@ static int prepare_machine_config(ApiCall *c, Node *object, const Node *old)
     if (b.len > MACHINE_CONFIG_SIZE_MAX)
         field_error_add(&c->report, FIELD_TOO_LONG, PATH_KEY(NULL, "spec"), NULL,
                         "must have at most %d bytes", MACHINE_CONFIG_SIZE_MAX);
-    return check_machine_report(c, &r);
+    return check_machine_report(c, object, &r);
 }
 
 static int prepare_machine_config_pool(ApiCall *c, Node *object, const Node *old)
@@ -240,7 +240,7 @@ static int prepare_machine_config_pool(ApiCall *c, Node *object, const Node *old
     MachineConfigPool *pool;
     (void)old;
     (void)machine_config_pool_read(c->a, object, &pool, &r);
-    return check_machine_report(c, &r);
+    return check_machine_report(c, object, &r);
 }
 
 static int prepare_binding(ApiCall *c, Node *object, const Node *old)
