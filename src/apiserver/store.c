@@ -208,8 +208,9 @@ static char *database_path(const char *directory)
 
 static int lock_directory(const char *directory, int *ret, Error *e)
 {
-    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-        return error_errno(e, -errno, "making '%s'", directory);
+    int made = dir_make_all_at(AT_FDCWD, directory, 0700);
+    if (made < 0)
+        return error_errno(e, made, "making '%s'", directory);
     _cleanup_close_ int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_close_ int fd = dir < 0 ? -EBADF : openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
