@@ -33,6 +33,7 @@ struct HttpServer {
     Daemon *daemons;
     HttpPeers peers;
     struct HttpRequest *held;
+    bool resumed; /* somebody waits for the next http_server_work(); no descriptor tells */
 };
 
 /* From a request's headers to the end of its answer. */
@@ -145,6 +146,7 @@ static void resume(HttpRequest *q)
     if (!q->suspended)
         return;
     q->suspended = false;
+    q->server->resumed = true;
     MHD_resume_connection(q->connection);
 }
 
@@ -545,6 +547,8 @@ int http_server_fd(const HttpServer *s)
 
 int http_server_timeout_ms(HttpServer *s)
 {
+    if (s->resumed)
+        return 0;
     int shortest = http_peers_wait_ms(&s->peers);
     for (Daemon *d = s->daemons; d; d = d->next) {
         MHD_UNSIGNED_LONG_LONG ms;
@@ -558,6 +562,7 @@ void http_server_work(HttpServer *s)
 {
     http_peers_expire(&s->peers);
     look_for_gone(s);
+    s->resumed = false;
     for (Daemon **p = &s->daemons; *p;) {
         Daemon *d = *p;
         MHD_run(d->mhd);
