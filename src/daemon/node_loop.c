@@ -346,7 +346,9 @@ static int policy_read(NodeLoop *l, Arena *a, DisruptionPolicy **ret, Error *e)
     Node *object = NULL;
     Error own = ERROR_INIT;
     int r = get(l, a, &machine_configuration, "cluster", &object, &own);
-    if (r < 0 && r != -ENOENT)
+    if (r == -EACCES) /* a cluster whose roles are older than this program has no such policy */
+        log_warning("%s", own.text);
+    else if (r < 0 && r != -ENOENT)
         return error_set(e, -r, "%s", own.text);
     if (disruption_policy_read(a, object, ret, &report) < 0) {
         log_warning("the cluster's node disruption policy is not used: %s", report.entries[0].message);
