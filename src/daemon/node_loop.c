@@ -18,7 +18,12 @@
 #include "kube/kube_event.h"
 #include "kube/kube_kind.h"
 
-enum { REBOOT_PATIENCE_MS = 600 * 1000, FINDINGS_TOLD = 5 };
+enum {
+    REBOOT_PATIENCE_MS = 600 * 1000,
+    FINDINGS_TOLD = 5,
+    QUARREL_MS = 300 * 1000, /* repairs that lie nearer to each other are in a row */
+    QUARREL_REPAIRS = 3
+};
 
 static const KubeKind machine_configuration = {"operator.openshift.io", "v1", "MachineConfiguration",
                                                "machineconfigurations", false};
@@ -42,6 +47,8 @@ struct NodeLoop {
     int64_t api_at;  /* no report before */
     int64_t reboot_asked;
     unsigned failures, api_failures;
+    int64_t repaired_at; /* what is changed and repaired in turns is a quarrel with somebody */
+    unsigned repairs;    /* in a row */
 };
 
 static void keep(char **slot, const char **view, const char *text)
@@ -293,11 +300,16 @@ static int verify(NodeLoop *l, const VerifyScope *scope, bool repair, Error *e)
     if (r < 0)
         return r;
     if (repair && repair_has_any(&what)) {
+        l->repairs = l->repaired_at && now(l) < l->repaired_at + QUARREL_MS ? l->repairs + 1 : 0;
+        l->repaired_at = now(l);
         tell(l, false, "ConfigDriftRepaired", findings_text(a, &report));
         drift_watch_free(TAKE_PTR(l->drift));
         r = node_apply_repair(l->o.machine, a, mc, &what, e);
         l->m.check = AGENT_UNCHECKED;
-        return r;
+        return r >= 0 && l->repairs >= QUARREL_REPAIRS
+                   ? error_set(e, EAGAIN, "changed again and again, and repaired: %s",
+                               findings_text(a, &report))
+                   : r;
     }
     const AgentCheck was = l->m.check;
     if (scope && !report.n)
@@ -334,7 +346,9 @@ static int policy_read(NodeLoop *l, Arena *a, DisruptionPolicy **ret, Error *e)
     Node *object = NULL;
     Error own = ERROR_INIT;
     int r = get(l, a, &machine_configuration, "cluster", &object, &own);
-    if (r < 0 && r != -ENOENT)
+    if (r == -EACCES) /* a cluster whose roles are older than this program has no such policy */
+        log_warning("%s", own.text);
+    else if (r < 0 && r != -ENOENT)
         return error_set(e, -r, "%s", own.text);
     if (disruption_policy_read(a, object, ret, &report) < 0) {
         log_warning("the cluster's node disruption policy is not used: %s", report.entries[0].message);
@@ -507,7 +521,8 @@ int node_loop_step(NodeLoop *l, Error *e)
     if (r < 0) {
         log_warning("%s", own.text);
         keep(&l->error, &l->m.error, own.text);
-        l->m.retry_at = now(l) + agent_retry_ms(++l->failures);
+        l->failures++;
+        l->m.retry_at = now(l) + agent_retry_ms(l->failures > l->repairs ? l->failures : l->repairs);
         l->reboot_asked = 0;
     } else if (s.action != AGENT_SETTLE && s.action != AGENT_MAKE_PLAN) { /* what went wrong went well */
         keep(&l->error, &l->m.error, NULL);

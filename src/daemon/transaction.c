@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/file.h"
 #include "base/map.h"
@@ -24,6 +25,7 @@ enum {
     JOURNAL_MAX = 16 << 20,
     SAVED_AS_USER_MAX = 1 << 20,
     LINK_MAX = 4096,
+    LABEL_MAX = 4096,
     DIR_MODE = 0755,
     PRIVATE_MODE = 0700
 };
@@ -271,6 +273,17 @@ static int make_parents(const Transaction *t, const RootChange *c, const Node *r
     return r;
 }
 
+/* What is written in the place of a file is labelled as that was; what is new, as its directory has it. Best
+ * effort: where labels count, a process that may write there may give them. */
+static void label_keep(const Place *p, int fd)
+{
+    char label[LABEL_MAX];
+    _cleanup_close_ int old = openat(p->dir, p->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ssize_t n = old < 0 ? -1 : fgetxattr(old, "security.selinux", label, sizeof(label));
+    if (n > 0)
+        (void)fsetxattr(fd, "security.selinux", label, (size_t)n, 0);
+}
+
 static int temp_write(const Place *p, const RootChange *c)
 {
     _cleanup_close_ int fd =
@@ -278,6 +291,8 @@ static int temp_write(const Place *p, const RootChange *c)
     int r = fd < 0 ? -errno : file_write_fd(fd, c->data, c->len);
     if (r >= 0 && !c->as && fchown(fd, c->uid, c->gid) < 0)
         r = -errno;
+    if (r >= 0)
+        label_keep(p, fd);
     if (r >= 0 && (fchmod(fd, c->mode) < 0 || fsync(fd) < 0))
         r = -errno;
     return r;

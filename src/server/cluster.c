@@ -15,8 +15,8 @@ typedef struct PoolConfig {
 struct Cluster {
     Kube *kube;
     Informer *pools;
-    NameList configs; /* PoolConfig */
-    bool changed;
+    NameList configs;    /* PoolConfig */
+    bool changed, begun; /* begun: every pool had a config once */
 };
 
 static void pool_config_free(PoolConfig *p)
@@ -98,8 +98,11 @@ int cluster_timeout_ms(const Cluster *c)
 int cluster_pools(Cluster *c, Arena *a, Node **ret, Error *e)
 {
     Node *pools = node_new(a, NODE_OBJECT);
-    if (!informer_synced(c->pools))
-        return error_set(e, EAGAIN, "the pools are not known yet");
+    bool missing = !c->configs.n;
+    for (size_t i = 0; i < c->configs.n; i++)
+        missing |= !*((const PoolConfig *)c->configs.items[i])->config;
+    if (!informer_synced(c->pools) || (missing && !c->begun))
+        return error_set(e, EAGAIN, "the pools have no configs yet");
     for (size_t i = 0; i < c->configs.n; i++) {
         const PoolConfig *p = c->configs.items[i];
         KubeAnswer answer;
@@ -113,6 +116,7 @@ int cluster_pools(Cluster *c, Arena *a, Node **ret, Error *e)
         node_set(a, pools, arena_strdup(a, p->name), answer.object);
     }
     c->changed = false;
+    c->begun = true;
     *ret = pools;
     return 0;
 }

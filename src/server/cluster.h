@@ -13,6 +13,6 @@ DEFINE_CLEANUP(Cluster *, cluster_free);
 /* 1: what would be given out may have changed. */
 int cluster_step(Cluster *c, Error *e);
 int cluster_timeout_ms(const Cluster *c);
-/* {POOL: MachineConfig}, read now. -EAGAIN: the pools are not known yet. A pool without a config is left out.
- */
+/* {POOL: MachineConfig}, read now. -EAGAIN: the cluster begins, not every pool has a config. Later a pool
+ * without one is left out. */
 int cluster_pools(Cluster *c, Arena *a, Node **ret, Error *e);

@@ -312,6 +312,10 @@ class Case(unittest.TestCase):
         time.sleep(1.2)
         self.assertEqual(len(api.requests), requests)
         status = pathlib.Path(f"/proc/{child.pid}/status").read_text().splitlines()
+        rights = {line.split()[0]: int(line.split()[1], 16) for line in status if line.startswith("Cap")}
+        for what in ("CapEff:", "CapPrm:", "CapBnd:"): # files of others, and acting as a user
+            self.assertEqual(rights[what] & ~0xdf, 0, what)
+        self.assertIn("NoNewPrivs:\t1", status)
         rss = [line.split()[1] for line in status if line.startswith(("VmRSS", "RssAnon"))]
         switches = [line.split()[1] for line in status if line.startswith("voluntary")]
         print(f"idle: RSS {rss[0]} kB, of it anonymous {rss[1]} kB; {switches[0]} wake-ups since the start")

@@ -216,6 +216,24 @@ static void test_drift(void **state)
     end(&t);
 }
 
+/* Somebody else wants the file otherwise: told, and not fought over without a pause. */
+static void test_quarrel(void **state)
+{
+    (void)state;
+    Fleet t;
+    begin(&t);
+    run_until(&t, NODE_STATE, "Done");
+    annotate(&t, NODE_REPAIR, "true");
+    for (unsigned i = 0; strcmp(annotation(&t, NODE_STATE), "Degraded"); i++) {
+        assert_true(i < 8);
+        scratch_write(&t.f.s, "/etc/chrony.conf", "z");
+        run_a_while(&t, 300);
+    }
+    assert_non_null(strstr(annotation(&t, NODE_REASON), "changed again and again"));
+    run_until(&t, NODE_STATE, "Done"); /* the other one has had enough */
+    end(&t);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -281,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_drain_and_reboot),
         cmocka_unit_test(test_system_does_not_boot),
         cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_quarrel),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_api_is_away),
         cmocka_unit_test(test_failing_change_goes_back),

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "../scratch.h"
 #include "tree_text.h"
@@ -144,6 +145,24 @@ static void test_done(void **state)
     assert_true(S_ISREG(st.st_mode));
     assert_int_equal(scratch_count(&s, "etc/machine-config-daemon"), 1);
     assert_int_equal(recover(&s, NULL), 0);
+    scratch_close(&s);
+}
+
+/* /etc/shadow is not to lose the label that keeps others from it. */
+static void test_labels(void **state)
+{
+    (void)state;
+    Scratch s = scratch_open();
+    Steps steps = {.n = 0};
+    char path[128], got[64] = "";
+    make_root(&s);
+    snprintf(path, sizeof(path), "%s/etc/admin", s.path);
+    if (setxattr(path, "security.selinux", "a:b:shadow_t", 12, 0) == 0) {
+        assert_int_equal(do_all(&s, &steps, false), 0);
+        scratch_expect(&s, "/etc/admin", "ours\n");
+        assert_int_equal(getxattr(path, "security.selinux", got, sizeof(got)), 12);
+        assert_string_equal(got, "a:b:shadow_t");
+    }
     scratch_close(&s);
 }
 
@@ -325,6 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_done),
+        cmocka_unit_test(test_labels),
         cmocka_unit_test(test_failed_at_each_step),
         cmocka_unit_test(test_killed_at_each_step),
         cmocka_unit_test(test_killed_while_going_back),

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -255,6 +256,7 @@ if os.environ.get("BASALT_KUBE") == "1":
 if subprocess.run([tool, "path"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
     print("there is no kube-apiserver in the cache; BASALT_KUBE=1 builds it (9 minutes of a processor)")
     sys.exit(77)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end with the test
 try:
     subprocess.run([tool, "start", scratch], check=True)
     driver = Driver(program, config)
