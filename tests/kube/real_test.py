@@ -145,7 +145,8 @@ def deployed(d):
 
     for value, good in [(1, True), ("10%", True), ("100%", True), ("101%", False), ("1", False), (-1, False), (1.5, False)]:
         pool = {"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "metadata": {"name": "worker"},
-                "spec": {"maxUnavailable": value, "machineConfigSelector": {"matchLabels": {"a": "b"}}}}
+                "spec": {"maxUnavailable": value, "machineConfigSelector": {"matchLabels": {"a": "b"}},
+                         "nodeSelector": {"matchLabels": {"node-role.kubernetes.io/worker": ""}}}}
         answer = d.call("patch", "MachineConfigPool", name="worker", patch="apply", body=pool, force=True)
         assert (answer["result"] == 0) == good, (value, answer)
     assert "status" not in expect(d.call("patch", "MachineConfigPool", name="worker", patch="merge", body={"status": {"machineCount": 9}}))
@@ -168,8 +169,11 @@ def deployed(d):
         assert (answer["result"] == 0) == good, (size, answer)
     expect(d.call("create", "ControllerConfig", body={**body, "kind": "ControllerConfig", "spec": {"clusterDNSIP": "10.3.0.10", "other": 1}}))
 
-    def may(who, verb, what, *more):
-        return kubectl("auth", "can-i", verb, what, "--as", who, *more, code=0 if (who, verb, what) in allowed else 1).split()[-1] == "yes"
+    def may(who, verb, what):
+        resource, _, sub = what.partition("/")
+        said = kubectl("auth", "can-i", verb, resource, "--as", who, *(["--subresource", sub] if sub else []),
+                       code=0 if (who, verb, what) in allowed else 1)
+        return said.split()[-1] == "yes"
     of = "system:serviceaccount:openshift-machine-config-operator:"
     allowed = {(of + "machine-config-controller", "patch", "machineconfigpools/status"),
                (of + "machine-config-controller", "create", "pods/eviction"),
