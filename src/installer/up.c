@@ -22,6 +22,7 @@
 #include "machine/network.h"
 
 #define MADE_MARK ".basalt-up"
+enum { POOLS_WAIT_SEC = 120 };
 enum { CONFIG_PORT = 22623, ANSWER_TRIES = 600, CONFIG_SIZE_MAX = 1 << 20 };
 
 typedef struct Up {
@@ -33,6 +34,7 @@ typedef struct Up {
     double started;
     Machine *machines;
     size_t n_machines;
+    unsigned nodes; /* that join the cluster */
 } Up;
 
 static double now_seconds(void)
@@ -225,6 +227,22 @@ static int start_network(Up *up, Error *e)
     return 0;
 }
 
+/* The control plane's own view, asked from inside: nothing of the machines' network reaches the host. */
+static int wait_for_pools(Up *up, Error *e)
+{
+    const Machine *master = &up->machines[1];
+    double start = now_seconds();
+    const char *command = arena_printf(
+        up->arena, "exec basalt wait-for pools --kubeconfig %s --timeout %d --nodes %u%s",
+        CONTROL_PLANE_KUBECONFIG, POOLS_WAIT_SEC, up->nodes, up->options->json ? " >/dev/null" : "");
+    const char *argv[] = {"/usr/bin/bash", "-c", command, NULL};
+    int r = machine_enter(master, (char *const *)argv, e);
+    if (r != 0)
+        return r < 0 ? r : error_set(e, ETIMEDOUT, "the pools are not updated (log: %s/log)", master->dir);
+    tell(up, true, "the control plane on master-0 has the pools updated", now_seconds() - start);
+    return 0;
+}
+
 static int run_chain(Up *up, Error *e)
 {
     int r = create_configs(up, e);
@@ -242,7 +260,7 @@ static int run_chain(Up *up, Error *e)
         r = wait_for_server(up, &up->machines[1], e);
     for (unsigned i = 0; r >= 0 && i < up->options->workers; i++)
         r = boot(up, arena_printf(up->arena, "worker-%u", i), "worker", 20 + i, address_of(up, 10), NULL, e);
-    return r;
+    return r < 0 ? r : wait_for_pools(up, e);
 }
 
 static void print_next(const Up *up)
