@@ -160,6 +160,7 @@ static void cluster_seen(void *context, const Node *object)
     arena_free(c->cluster_arena);
     c->cluster_arena = a;
     c->cluster = cluster;
+    c->installed = kube_created(object);
     c->sources_changed = true;
     for (size_t i = 0; i < c->fleet.pools.n; i++)
         ((FleetPool *)c->fleet.pools.items[i])->render_due = true; /* the OS image is said here */
@@ -191,6 +192,17 @@ static void node_gone(void *context, const char *namespace _unused_, const char 
     fleet_node_gone(&c->fleet, name);
 }
 
+static void csr_seen(void *context, const Node *object)
+{
+    controller_csr_seen(context, object);
+}
+
+static void csr_gone(void *context, const char *namespace _unused_, const char *name,
+                     const Node *last _unused_)
+{
+    controller_csr_gone(context, name);
+}
+
 static const struct {
     const KubeKind *kind;
     void (*seen)(void *context, const Node *object);
@@ -202,6 +214,7 @@ static const struct {
     [WATCHED_RUNTIME_CONFIGS] = {&kube_container_runtime_config, runtime_config_seen, runtime_config_gone},
     [WATCHED_CLUSTER] = {&kube_controller_config, cluster_seen, cluster_gone},
     [WATCHED_NODES] = {&kube_node, node_seen, node_gone},
+    [WATCHED_CSRS] = {&kube_certificate_signing_request, csr_seen, csr_gone},
 };
 
 static void start_informer(Controller *c, Watched w)
@@ -228,7 +241,7 @@ static bool look(Controller *c)
         if (r < 0 && !c->failing[w]) /* told once, and waited out */
             controller_log(c, "%s", e.text);
         c->failing[w] = r < 0 || (c->failing[w] && !informer_synced(c->informers[w]));
-        whole = whole && informer_synced(c->informers[w]);
+        whole = whole && (w == WATCHED_CSRS || informer_synced(c->informers[w]));
         if (w == WATCHED_POOLS && c->fleet.list_nodes_again) {
             c->fleet.list_nodes_again = false;
             informer_list_again(c->informers[WATCHED_NODES], true);
@@ -260,6 +273,8 @@ void controller_step(Controller *c, bool active)
         pool_sync(c, c->fleet.pools.items[i]);
     if (!c->unsure)
         drain_sync(c);
+    if (informer_synced(c->informers[WATCHED_CSRS]))
+        csr_sync(c);
     garbage_sync(c);
     if (c->unsure)
         controller_wake_at(c, controller_now(c));
@@ -301,6 +316,7 @@ void controller_free(Controller *c)
         name_list_done(&c->sources[k]);
     }
     drain_sync_done(c);
+    csr_sync_done(c);
     config_cache_done(&c->configs);
     fleet_done(&c->fleet);
     arena_free(c->cluster_arena);

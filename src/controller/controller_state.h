@@ -15,6 +15,7 @@ typedef enum Watched {
     WATCHED_RUNTIME_CONFIGS,
     WATCHED_CLUSTER, /* the ControllerConfig */
     WATCHED_NODES,
+    WATCHED_CSRS, /* last: nothing else waits for them */
     WATCHED_KINDS,
 } Watched;
 
@@ -29,6 +30,10 @@ struct Controller {
     Informer *informers[WATCHED_KINDS];
     bool failing[WATCHED_KINDS];
     NameList drains;       /* NodeDrain */
+    NameList csrs;         /* CsrItem, of csr_sync.c */
+    bool csrs_crowded;     /* more than are looked at */
+    int64_t csrs_swept;    /* the old ones were removed, last */
+    int64_t installed;     /* the cluster, in seconds since 1970; 0: not known */
     bool active;           /* in the step before */
     bool unsure;           /* a write may or may not have been done */
     bool sources_changed;  /* something that MachineConfigs are made of */
@@ -48,9 +53,13 @@ void controller_pool_seen(Controller *c, const Node *object);
 void controller_config_seen(Controller *c, const Node *object);
 void controller_config_gone(Controller *c, const char *name);
 void controller_node_seen(Controller *c, const Node *object);
+void controller_csr_seen(Controller *c, const Node *object);
+void controller_csr_gone(Controller *c, const char *name);
 
 void pool_sync(Controller *c, FleetPool *p);
 void source_sync(Controller *c);
 void drain_sync(Controller *c);
 void garbage_sync(Controller *c);
 void drain_sync_done(Controller *c);
+void csr_sync(Controller *c);
+void csr_sync_done(Controller *c);

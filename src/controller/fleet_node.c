@@ -2,9 +2,12 @@
  * and neither DiskPressure nor NetworkUnavailable does, where a node reports these. */
 #include "controller/fleet_node.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "kube/kube_kind.h"
+
+enum { ADDRESSES_MAX = 16, ADDRESS_MAX = 253 };
 
 static const char *const state_words[] = {
     [NODE_STATE_DONE] = "Done",
@@ -52,6 +55,39 @@ static bool has_condition(const Node *conditions, const char *type)
     return condition_is(conditions, type, "True") || condition_is(conditions, type, "Unknown");
 }
 
+/* As a certificate's names are read: an IP address in one spelling, a name in small letters. */
+static void add_address(const char *text, Buf *out)
+{
+    unsigned char raw[sizeof(struct in6_addr)];
+    char ip[INET6_ADDRSTRLEN];
+    for (int family = AF_INET;; family = AF_INET6) {
+        if (inet_pton(family, text, raw) == 1) {
+            buf_addf(out, "%s ", inet_ntop(family, raw, ip, sizeof(ip)));
+            return;
+        }
+        if (family == AF_INET6)
+            break;
+    }
+    for (; *text; text++)
+        buf_add_char(out, *text >= 'A' && *text <= 'Z' ? (char)(*text + 32) : *text);
+    buf_add_char(out, ' ');
+}
+
+char *fleet_node_addresses(const Node *object)
+{
+    const Node *list = node_get_path(object, "status.addresses");
+    Buf out = BUF_INIT;
+    unsigned n = 0;
+    buf_add_char(&out, ' ');
+    if (list && list->kind == NODE_ARRAY)
+        NODE_EACH (x, list) {
+            const char *text = node_string(node_get(x, "address"));
+            if (text && *text && !strchr(text, ' ') && strlen(text) <= ADDRESS_MAX && n++ < ADDRESSES_MAX)
+                add_address(text, &out);
+        }
+    return buf_take(&out);
+}
+
 int fleet_node_update(FleetNode *n, const Node *object)
 {
     const Node *metadata = node_get(object, "metadata"), *annotations = node_get(metadata, "annotations");
@@ -75,6 +111,8 @@ int fleet_node_update(FleetNode *n, const Node *object)
     bool changed = false;
     for (size_t i = 0; i < ELEMENTS(texts); i++)
         changed |= keep(texts[i].field, texts[i].text);
+    _cleanup_free_ char *addresses = fleet_node_addresses(object);
+    (void)keep(&n->addresses, addresses); /* nothing is to be done about them */
     (void)keep(&n->version, node_string(node_get(metadata, "resourceVersion")));
     n->created = kube_created(object);
     n->state = state_of(node_string(node_get(annotations, NODE_STATE)));
@@ -98,8 +136,8 @@ void fleet_node_free(FleetNode *n)
 {
     if (!n)
         return;
-    char *const texts[] = {n->name,    n->version, n->uid,          n->zone,       n->current,
-                           n->desired, n->reason,  n->drain_wanted, n->drain_done, n->no_pool};
+    char *const texts[] = {n->name,   n->version,      n->uid,        n->zone,    n->current,  n->desired,
+                           n->reason, n->drain_wanted, n->drain_done, n->no_pool, n->addresses};
     for (size_t i = 0; i < ELEMENTS(texts); i++)
         free(texts[i]);
     free(n);

@@ -33,6 +33,7 @@ typedef struct FleetNode {
     char *zone;
     char *current, *desired, *reason;
     char *drain_wanted, *drain_done;
+    char *addresses; /* " a b c ", as the node says */
     int64_t created; /* seconds since 1970; 0: not said */
     NodeState state;
     bool ready;         /* what the kubelet says of it */
@@ -41,6 +42,7 @@ typedef struct FleetNode {
     char *no_pool;      /* why, when that is somebody's mistake; else NULL */
 } FleetNode;
 
+char *fleet_node_addresses(const Node *object); /* names in small letters; the caller frees */
 FleetNode *fleet_node_new(const Node *object);
 /* All but pool and no_pool. 1 when anything but the version has changed. */
 int fleet_node_update(FleetNode *n, const Node *object);

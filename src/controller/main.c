@@ -19,10 +19,16 @@ enum { EXIT_FILES = 3, WAIT_MAX_MS = 60 * 1000, BEGIN_RETRY_MS = 1000 };
 static struct {
     const char *kubeconfig, *context, *namespace, *lease, *node, *manifests;
     unsigned keep_days;
+    const char *signing_certificate, *signing_key;
+    StringList expected;
+    unsigned signing_hours, lifetime_scale, join_minutes;
     bool verbose;
 } opt = {.namespace = "openshift-machine-config-operator",
          .lease = "machine-config-controller",
-         .keep_days = CONTROLLER_RENDERED_AGE_DAYS};
+         .keep_days = CONTROLLER_RENDERED_AGE_DAYS,
+         .signing_hours = CONTROLLER_CSR_LIFE_SEC / 3600,
+         .lifetime_scale = 1,
+         .join_minutes = CONTROLLER_JOIN_MINUTES};
 
 static const Option options[] = {
     {"kubeconfig", 0, OPTION_STRING, &opt.kubeconfig, "FILE",
@@ -38,6 +44,16 @@ static const Option options[] = {
      "whoever holds it leads (machine-config-controller)", NULL},
     {"keep-rendered-days", 0, OPTION_UINT, &opt.keep_days, "N",
      "rendered configs that nobody refers to stay so long (7)", NULL},
+    {"cluster-signing-cert-file", 0, OPTION_STRING, &opt.signing_certificate, "FILE",
+     "sign nodes' certificates by this one; without it they are only approved", NULL},
+    {"cluster-signing-key-file", 0, OPTION_STRING, &opt.signing_key, "FILE", "its key", NULL},
+    {"cluster-signing-hours", 0, OPTION_UINT, &opt.signing_hours, "N", "for so long (24)", NULL},
+    {"certificate-lifetime-scale", 0, OPTION_UINT, &opt.lifetime_scale, "N",
+     "divide that by N, to see rotations soon (1)", NULL},
+    {"expected-node", 0, OPTION_LIST, &opt.expected, "NAME",
+     "a node that may join at any time; may be repeated", NULL},
+    {"join-window-minutes", 0, OPTION_UINT, &opt.join_minutes, "N",
+     "any node may join so long after the installation (120; 0: none)", NULL},
     {"verbose", 'v', OPTION_FLAG, &opt.verbose, NULL, "more messages", NULL},
     {0},
 };
@@ -161,6 +177,28 @@ static int take_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+static CsrOptions csr_options(void)
+{
+    int64_t life = INT64_C(3600) * opt.signing_hours / opt.lifetime_scale;
+    string_list_add(&opt.expected, NULL);
+    return (CsrOptions){.signing_certificate = opt.signing_certificate,
+                        .signing_key = opt.signing_key,
+                        .life_sec = life ? life : 1,
+                        .expected = opt.expected.items,
+                        .window_sec = INT64_C(60) * opt.join_minutes};
+}
+
+/* Half of a key pair signs nothing, and a life of nothing is a mistake. */
+static int check_options(Error *e)
+{
+    if (!opt.signing_certificate != !opt.signing_key)
+        return error_set(e, EINVAL, "--cluster-signing-cert-file and --cluster-signing-key-file go together");
+    if (!opt.signing_hours || !opt.lifetime_scale)
+        return error_set(e, EINVAL,
+                         "--cluster-signing-hours and --certificate-lifetime-scale are 1 at least");
+    return 0;
+}
+
 static const char *identity(Arena *a, Error *e)
 {
     char host[65] = "";
@@ -180,6 +218,10 @@ static int start(int argc _unused_, char **argv _unused_)
     Run run = {.signals = -EBADF};
     Error e = ERROR_INIT;
     KubeConfig config;
+    if (check_options(&e) < 0) {
+        log_error("%s", e.text);
+        return EXIT_USAGE;
+    }
     if (read_config(a, &config) < 0)
         return EXIT_FILES;
     const char *me = identity(a, &e);
@@ -197,6 +239,7 @@ static int start(int argc _unused_, char **argv _unused_)
     run.controller = controller_new(&(ControllerOptions){.kube = run.kube,
                                                          .node = opt.node,
                                                          .rendered_age_ms = INT64_C(86400000) * opt.keep_days,
+                                                         .csr = csr_options(),
                                                          .log = say});
     log_info("asks %s as %s", config.server, me);
     return loop(&run) < 0 ? 1 : 0;

@@ -31,6 +31,8 @@ int program_failed(const Error *e)
 
 static const Verb verbs[] = {
     {"start", NULL, "keep this machine at its pool's config", start_options, verb_start, NULL, 0, 0, NULL},
+    {"join", NULL, "be the node's place in its cluster, where no kubelet is", join_options, verb_join, NULL,
+     0, 0, NULL},
     {"firstboot-complete-machineconfig", NULL, "what a first boot still lacks of its pool's config",
      first_boot_options, verb_first_boot, NULL, 0, 0, NULL},
     {"verify", "[FILE]", "whether the machine is what its config, or another one, says", NULL, verb_verify,

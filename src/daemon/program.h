@@ -17,7 +17,8 @@ int verb_plan(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_first_boot(int argc, char **argv);
-extern const Option start_options[], plan_options[], first_boot_options[];
+int verb_join(int argc, char **argv);
+extern const Option join_options[], start_options[], plan_options[], first_boot_options[];
 
 /* The machine of --root. Below a directory other than "/" no service is told anything. */
 typedef struct MachineHere {

@@ -19,11 +19,11 @@
 static struct {
     const char *kubeconfig, *node, *once_from;
     bool skip_reboot;
-} opt = {.kubeconfig = "/etc/kubernetes/kubeconfig"};
+} opt = {.kubeconfig = "/var/lib/kubelet/kubeconfig"};
 
 const Option start_options[] = {
     {"kubeconfig", 0, OPTION_STRING, &opt.kubeconfig, "FILE",
-     "how the API is reached (/etc/kubernetes/kubeconfig)", NULL},
+     "how the API is reached, as this node (/var/lib/kubelet/kubeconfig)", NULL},
     {"node-name", 0, OPTION_STRING, &opt.node, "NAME", "the Node that this machine is ($NODE_NAME)", NULL},
     {"once-from", 0, OPTION_STRING, &opt.once_from, "FILE",
      "apply this MachineConfig, without a cluster, and end", NULL},

@@ -12,17 +12,11 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-struct KeyPair {
-    EVP_PKEY *key;
-};
-struct Certificate {
-    X509 *x509;
-};
+#include "net/pki_parts.h"
 
 enum { BCRYPT_COST = 10, RSA_BITS = 2048, PEM_SIZE_MAX = 16 << 20 };
 
-/* OpenSSL's last word, and its queue emptied. */
-static int fail(Error *e, const char *what)
+int pki_fail(Error *e, const char *what)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     ERR_clear_error();
@@ -31,7 +25,7 @@ static int fail(Error *e, const char *what)
 
 int pki_random(void *out, size_t n, Error *e)
 {
-    return RAND_bytes(out, (int)n) == 1 ? 0 : fail(e, "random numbers");
+    return RAND_bytes(out, (int)n) == 1 ? 0 : pki_fail(e, "random numbers");
 }
 
 /* ---- keys ---- */
@@ -49,7 +43,7 @@ int key_pair_new(KeyKind kind, KeyPair **ret, Error *e)
 {
     EVP_PKEY *key = kind == KEY_RSA2048 ? EVP_RSA_gen(RSA_BITS) : EVP_EC_gen("P-256");
     if (!key)
-        return fail(e, "making a key");
+        return pki_fail(e, "making a key");
     *ret = wrap_key(key);
     return 0;
 }
@@ -64,19 +58,18 @@ static int no_passphrase(char *buf, int size, int writing, void *context)
     return -1;
 }
 
-/* NULL as well when the text is too long for OpenSSL's int. */
-static BIO *open_pem(const char *pem, size_t n)
+BIO *pki_open_pem(const char *pem, size_t n)
 {
     return n > PEM_SIZE_MAX ? NULL : BIO_new_mem_buf(pem, (int)n);
 }
 
 int key_pair_read(const char *pem, size_t n, KeyPair **ret, Error *e)
 {
-    BIO *bio = open_pem(pem, n);
+    BIO *bio = pki_open_pem(pem, n);
     EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
     BIO_free(bio);
     if (!key)
-        return fail(e, "not an unencrypted private key in PEM");
+        return pki_fail(e, "not an unencrypted private key in PEM");
     ERR_clear_error(); /* of the formats that were tried before the right one */
     if (!EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "RSA")) {
         EVP_PKEY_free(key);
@@ -94,7 +87,7 @@ void key_pair_free(KeyPair *k)
     free(k);
 }
 
-static void take_bio(BIO *bio, Buf *out)
+void pki_take_bio(BIO *bio, Buf *out)
 {
     char *data;
     long n = BIO_get_mem_data(bio, &data);
@@ -108,7 +101,7 @@ void key_pair_write_private(const KeyPair *k, Buf *out)
     BIO *bio = BIO_new(BIO_s_mem());
     if (!bio || PEM_write_bio_PrivateKey_traditional(bio, k->key, NULL, NULL, 0, NULL, NULL) != 1)
         abort();
-    take_bio(bio, out);
+    pki_take_bio(bio, out);
 }
 
 void key_pair_write_public(const KeyPair *k, Buf *out)
@@ -116,12 +109,24 @@ void key_pair_write_public(const KeyPair *k, Buf *out)
     BIO *bio = BIO_new(BIO_s_mem());
     if (!bio || PEM_write_bio_PUBKEY(bio, k->key) != 1)
         abort();
-    take_bio(bio, out);
+    pki_take_bio(bio, out);
+}
+
+void key_pair_id(const KeyPair *k, char out[KEY_ID_SIZE])
+{
+    unsigned char *der = NULL, sum[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    int len = i2d_PUBKEY(k->key, &der);
+    if (len <= 0 || EVP_Digest(der, (size_t)len, sum, &n, EVP_sha256(), NULL) != 1)
+        abort();
+    OPENSSL_free(der);
+    for (unsigned i = 0; i < n; i++)
+        snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }
 
 /* ---- certificates ---- */
 
-static int add_name(X509_NAME *name, const char *field, const char *value)
+bool pki_add_name(X509_NAME *name, const char *field, const char *value)
 {
     return !value || X509_NAME_add_entry_by_txt(name, field, V_ASN1_UTF8STRING, (const unsigned char *)value,
                                                 -1, -1, 0);
@@ -130,8 +135,8 @@ static int add_name(X509_NAME *name, const char *field, const char *value)
 static int set_subject(X509 *x, const CertificateSpec *spec)
 {
     X509_NAME *name = X509_get_subject_name(x);
-    return add_name(name, "O", spec->organization) && add_name(name, "OU", spec->unit) &&
-           add_name(name, "CN", spec->common_name);
+    return pki_add_name(name, "O", spec->organization) && pki_add_name(name, "OU", spec->unit) &&
+           pki_add_name(name, "CN", spec->common_name);
 }
 
 static int set_serial(X509 *x)
@@ -151,17 +156,23 @@ static int add_extension(X509 *x, X509V3_CTX *context, int nid, const char *valu
     return ok;
 }
 
+bool pki_spec_names(const CertificateSpec *spec, Buf *out)
+{
+    for (const char *const *d = spec->dns; d && *d; d++)
+        if (!**d || (*d)[strcspn(*d, ", \t\r\n")])
+            return false; /* a comma would start another name */
+    for (const char *const *d = spec->dns; d && *d; d++)
+        buf_addf(out, "%sDNS:%s", out->len ? "," : "", *d);
+    for (const char *const *i = spec->ip; i && *i; i++)
+        buf_addf(out, "%sIP:%s", out->len ? "," : "", *i);
+    return true;
+}
+
 static int add_names(X509 *x, X509V3_CTX *context, const CertificateSpec *spec)
 {
     _cleanup_buf_ Buf names = BUF_INIT;
-    for (const char *const *d = spec->dns; d && *d; d++)
-        if (!**d || (*d)[strcspn(*d, ", \t\r\n")])
-            return 0; /* a comma would start another name */
-    for (const char *const *d = spec->dns; d && *d; d++)
-        buf_addf(&names, "%sDNS:%s", names.len ? "," : "", *d);
-    for (const char *const *i = spec->ip; i && *i; i++)
-        buf_addf(&names, "%sIP:%s", names.len ? "," : "", *i);
-    return !names.len || add_extension(x, context, NID_subject_alt_name, names.data);
+    return pki_spec_names(spec, &names) &&
+           (!names.len || add_extension(x, context, NID_subject_alt_name, names.data));
 }
 
 static int add_usage(X509 *x, X509V3_CTX *context, const CertificateSpec *spec, const EVP_PKEY *key)
@@ -209,7 +220,7 @@ int certificate_issue(const CertificateSpec *spec, const KeyPair *key, const Cer
               add_extensions(x, by, spec, key->key) && X509_sign(x, issuer_key->key, EVP_sha256());
     if (!ok) {
         X509_free(x);
-        return error_wrap(e, fail(e, "issuing"), "certificate '%s'", spec->common_name);
+        return error_wrap(e, pki_fail(e, "issuing"), "certificate '%s'", spec->common_name);
     }
     *ret = wrap_certificate(x);
     return 0;
@@ -217,11 +228,11 @@ int certificate_issue(const CertificateSpec *spec, const KeyPair *key, const Cer
 
 int certificate_read(const char *pem, size_t n, Certificate **ret, Error *e)
 {
-    BIO *bio = open_pem(pem, n);
+    BIO *bio = pki_open_pem(pem, n);
     X509 *x = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
     BIO_free(bio);
     if (!x)
-        return fail(e, "not a certificate in PEM");
+        return pki_fail(e, "not a certificate in PEM");
     *ret = wrap_certificate(x);
     return 0;
 }
@@ -239,7 +250,7 @@ void certificate_write(const Certificate *c, Buf *out)
     BIO *bio = BIO_new(BIO_s_mem());
     if (!bio || PEM_write_bio_X509(bio, c->x509) != 1)
         abort();
-    take_bio(bio, out);
+    pki_take_bio(bio, out);
 }
 
 const char *certificate_common_name(const Certificate *c, char *out, size_t size)
@@ -247,6 +258,51 @@ const char *certificate_common_name(const Certificate *c, char *out, size_t size
     out[0] = '\0';
     X509_NAME_get_text_by_NID(X509_get_subject_name(c->x509), NID_commonName, out, (int)size);
     return out;
+}
+
+const char *certificate_issuer_name(const Certificate *c, char *out, size_t size)
+{
+    out[0] = '\0';
+    X509_NAME_get_text_by_NID(X509_get_issuer_name(c->x509), NID_commonName, out, (int)size);
+    return out;
+}
+
+bool certificate_is_authority(const Certificate *c)
+{
+    return X509_check_ca(c->x509) == 1;
+}
+
+bool certificate_signed_by(const Certificate *c, const KeyPair *key)
+{
+    bool is = X509_verify(c->x509, key->key) == 1;
+    ERR_clear_error();
+    return is;
+}
+
+bool certificate_belongs_to(const Certificate *c, const KeyPair *key)
+{
+    bool is = X509_check_private_key(c->x509, key->key) == 1;
+    ERR_clear_error();
+    return is;
+}
+
+KeyKind key_pair_kind(const KeyPair *k)
+{
+    return EVP_PKEY_is_a(k->key, "RSA") ? KEY_RSA2048 : KEY_P256;
+}
+
+int certificate_names(Arena *a, const Certificate *c, CertificateNames *ret, Error *e)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(c->x509, NID_subject_alt_name, NULL, NULL);
+    CertificateNames n = {0};
+    int r = pki_read_subject(a, X509_get_subject_name(c->x509), &n, e);
+    if (r >= 0)
+        r = pki_read_alternatives(a, names, &n, e);
+    GENERAL_NAMES_free(names);
+    ERR_clear_error();
+    if (r >= 0)
+        *ret = n;
+    return r;
 }
 
 static time_t to_time(const ASN1_TIME *t)
@@ -283,12 +339,12 @@ static X509_STORE *read_bundle(const char *bundle)
 int certificate_verify(const Certificate *c, const char *bundle, const KeyPair *key, time_t when, Error *e)
 {
     if (key && X509_check_private_key(c->x509, key->key) != 1)
-        return fail(e, "the key does not belong to the certificate");
+        return pki_fail(e, "the key does not belong to the certificate");
     X509_STORE *store = read_bundle(bundle);
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     int r = 0;
     if (!store || !context || !X509_STORE_CTX_init(context, store, c->x509, NULL))
-        r = fail(e, "verifying");
+        r = pki_fail(e, "verifying");
     else {
         X509_STORE_CTX_set_time(context, 0, when);
         if (X509_verify_cert(context) != 1)

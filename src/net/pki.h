@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 
@@ -19,6 +20,9 @@ void key_pair_free(KeyPair *k);
 DEFINE_CLEANUP(KeyPair *, key_pair_free);
 void key_pair_write_private(const KeyPair *k, Buf *out); /* "EC PRIVATE KEY", "RSA PRIVATE KEY" */
 void key_pair_write_public(const KeyPair *k, Buf *out);  /* "PUBLIC KEY" */
+KeyKind key_pair_kind(const KeyPair *k);                 /* which kind a successor is to be */
+enum { KEY_ID_SIZE = 65 };
+void key_pair_id(const KeyPair *k, char out[KEY_ID_SIZE]); /* SHA-256 of the public key, in hex */
 
 typedef enum CertificateUse {
     CERTIFICATE_CA = 1 << 0, /* signs certificates */
@@ -47,6 +51,24 @@ void certificate_write(const Certificate *c, Buf *out);
 const char *certificate_common_name(const Certificate *c, char *out, size_t size); /* "" when it has none */
 time_t certificate_not_before(const Certificate *c);
 time_t certificate_not_after(const Certificate *c);
+const char *certificate_issuer_name(const Certificate *c, char *out, size_t size);
+bool certificate_is_authority(const Certificate *c);
+/* Whatever the time: */
+bool certificate_signed_by(const Certificate *c, const KeyPair *key);
+bool certificate_belongs_to(const Certificate *c, const KeyPair *key);
+
+/* Whom a certificate or a request names. Lists end with NULL, NULL: none. A name that no DNS has, with a NUL,
+ * with control characters, or past these numbers is refused: nothing is cut. */
+enum { CERTIFICATE_NAMES_MAX = 64, CERTIFICATE_NAME_MAX = 253 };
+typedef struct CertificateNames {
+    const char *common_name, *unit; /* NULL: none; two are refused */
+    const char *const *organizations;
+    const char *const *dns, *const *ip;
+    size_t n_organizations, n_dns, n_ip;
+    unsigned other_subject; /* parts of the subject beside those */
+    unsigned other_names;   /* mail addresses, URIs, … */
+} CertificateNames;
+int certificate_names(Arena *a, const Certificate *c, CertificateNames *ret, Error *e);
 /* Is it valid at `when`, signed by a certificate of the PEM bundle, and does the key belong to it (NULL: not
  * asked)? */
 int certificate_verify(const Certificate *c, const char *bundle, const KeyPair *key, time_t when, Error *e);
