@@ -13,6 +13,7 @@
 #include "system/os_client.h"
 
 #define LOCK    "/run/machine-config-daemon.lock"
+#define SYSTEMD "/run/systemd/system" /* sd_booted(3) */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
 /* Files of others, their owners and modes; acting as the user whose keys are written. */
@@ -21,7 +22,7 @@ static const int needed[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, 
 
 static int nothing_runs(void *context _unused_, const DisruptionAction *action, Error *e _unused_)
 {
-    log_info("below a directory nothing runs: %s%s%s is left out", disruption_kind_name(action->kind),
+    log_info("no systemd runs here: %s%s%s is left out", disruption_kind_name(action->kind),
              action->service ? " " : "", action->service ? action->service : "");
     return 0;
 }
@@ -76,7 +77,7 @@ int machine_open(MachineHere *h, bool changes, Error *e)
                            : here            ? OS_SOCKET
                                              : arena_printf(h->arena, "%s" OS_SOCKET, options.root));
     h->m.os = &h->os;
-    h->m.services = here ? &node_services_systemd : &no_services;
+    h->m.services = here && access(SYSTEMD, F_OK) == 0 ? &node_services_systemd : &no_services;
     int r = authorized_keys_fragment(&h->m.keys_fragment, e);
     if (r >= 0)
         r = read_boot_id(h, e);

@@ -24,7 +24,8 @@ static struct {
 const Option start_options[] = {
     {"kubeconfig", 0, OPTION_STRING, &opt.kubeconfig, "FILE",
      "how the API is reached, as this node (/var/lib/kubelet/kubeconfig)", NULL},
-    {"node-name", 0, OPTION_STRING, &opt.node, "NAME", "the Node that this machine is ($NODE_NAME)", NULL},
+    {"node-name", 0, OPTION_STRING, &opt.node, "NAME",
+     "the Node that this machine is ($NODE_NAME, host name)", NULL},
     {"once-from", 0, OPTION_STRING, &opt.once_from, "FILE",
      "apply this MachineConfig, without a cluster, and end", NULL},
     {"skip-reboot", 0, OPTION_FLAG, &opt.skip_reboot, NULL, "end instead of a reboot", NULL},
@@ -140,10 +141,9 @@ int verb_start(int argc _unused_, char **argv _unused_)
     Error e = ERROR_INIT;
     if (!opt.node)
         opt.node = getenv("NODE_NAME");
-    if (!opt.once_from && (!opt.node || !*opt.node)) {
-        fprintf(stderr, "machine-config-daemon: start needs --node-name NAME, or --once-from FILE\n");
-        return EXIT_USAGE;
-    }
+    char host[65] = "";
+    if ((!opt.node || !*opt.node) && gethostname(host, sizeof(host) - 1) == 0)
+        opt.node = host;
     mallopt(M_ARENA_MAX, 1);
     options.journal = !opt.once_from && getenv("JOURNAL_STREAM");
     if (machine_open(&h, true, &e) < 0)

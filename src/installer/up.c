@@ -260,6 +260,7 @@ static int run_chain(Up *up, Error *e)
         r = wait_for_server(up, &up->machines[1], e);
     for (unsigned i = 0; r >= 0 && i < up->options->workers; i++)
         r = boot(up, arena_printf(up->arena, "worker-%u", i), "worker", 20 + i, address_of(up, 10), NULL, e);
+    up->nodes = 1 + up->options->workers;
     return r < 0 ? r : wait_for_pools(up, e);
 }
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -62,16 +63,34 @@ static void add_units(Init *init, char *names)
         add_unit(init, name);
 }
 
+/* As systemd does it at a first boot with what a preset enables, so that others find it enabled. */
+static void link_wants(const char *unit, char *targets)
+{
+    char *save = NULL, path[512], to[512];
+    for (char *target = strtok_r(targets, " \t", &save); target; target = strtok_r(NULL, " \t", &save)) {
+        if (strchr(target, '/'))
+            continue;
+        snprintf(path, sizeof(path), UNIT_DIR "/%s.wants", target);
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+            return;
+        snprintf(path, sizeof(path), UNIT_DIR "/%s.wants/%s", target, unit);
+        snprintf(to, sizeof(to), UNIT_DIR "/%s", unit);
+        (void)!symlink(to, path);
+    }
+}
+
 static void take_line(Init *init, Service *s, char *line)
 {
     static const char wants[] = "Wants=", requires[] = "Requires=", start[] = "ExecStart=",
-                      restart[] = "Restart=";
+                      restart[] = "Restart=", wanted[] = "WantedBy=";
     if (!strncmp(line, wants, sizeof(wants) - 1))
         add_units(init, line + sizeof(wants) - 1);
     else if (!strncmp(line, requires, sizeof(requires) - 1))
         add_units(init, line + sizeof(requires) - 1);
     else if (!strncmp(line, start, sizeof(start) - 1))
         split_command(init->arena, line + sizeof(start) - 1, s->argv);
+    else if (!strncmp(line, wanted, sizeof(wanted) - 1))
+        link_wants(s->name, line + sizeof(wanted) - 1);
     else if (!strncmp(line, restart, sizeof(restart) - 1))
         s->restart = strcmp(line + sizeof(restart) - 1, "no") != 0;
 }
@@ -139,6 +158,20 @@ static void ended(Init *init, pid_t pid, int status)
     }
 }
 
+/* What the system has enabled by itself: its part of the fleet, once the machine was given a way in. */
+static void add_own(Init *init)
+{
+    static const char *const own[][2] = {{"machine-config-daemon-join.service", "join"},
+                                         {"machine-config-daemon.service", "start"}};
+    if (access("/etc/kubernetes/kubeconfig", F_OK) < 0)
+        return;
+    for (size_t i = 0; i < ELEMENTS(own) && init->n < UNITS_MAX; i++)
+        init->services[init->n++] =
+            (Service){.name = own[i][0],
+                      .restart = true,
+                      .argv = {"/usr/bin/machine-config-daemon", (char *)own[i][1], NULL}};
+}
+
 void init_run(const char *listen)
 {
     Init init = {.arena = arena_new()};
@@ -148,6 +181,7 @@ void init_run(const char *listen)
     if (listen)
         setenv("MACHINE_CONFIG_SERVER_LISTEN", listen, 1);
     add_enabled(&init);
+    add_own(&init);
     for (size_t i = 0; i < init.n; i++)
         start(&init.services[i]);
     for (;;) {
