@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -28,6 +29,23 @@ static int nothing_runs(void *context _unused_, const DisruptionAction *action, 
 }
 
 static const NodeServices no_services = {nothing_runs, NULL};
+
+/* A machine whose process 1 is no systemd: it can be told to start anew, as the keyboard does it. */
+static int ask_init(void *context, const DisruptionAction *action, Error *e)
+{
+    if (action->kind != DISRUPTION_REBOOT)
+        return nothing_runs(context, action, e);
+    return kill(1, SIGINT) < 0 ? error_errno(e, -errno, "asking process 1 for a reboot") : 0;
+}
+
+static const NodeServices other_init = {ask_init, NULL};
+
+static const NodeServices *services_of(bool here)
+{
+    if (!here)
+        return &no_services;
+    return access(SYSTEMD, F_OK) == 0 ? &node_services_systemd : &other_init;
+}
 
 static int read_boot_id(MachineHere *h, Error *e)
 {
@@ -77,7 +95,7 @@ int machine_open(MachineHere *h, bool changes, Error *e)
                            : here            ? OS_SOCKET
                                              : arena_printf(h->arena, "%s" OS_SOCKET, options.root));
     h->m.os = &h->os;
-    h->m.services = here && access(SYSTEMD, F_OK) == 0 ? &node_services_systemd : &no_services;
+    h->m.services = services_of(here);
     int r = authorized_keys_fragment(&h->m.keys_fragment, e);
     if (r >= 0)
         r = read_boot_id(h, e);

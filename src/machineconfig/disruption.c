@@ -47,6 +47,7 @@ static const Rule built_in_files[] = {
     {"/etc/containers/registries.conf.d", A({DISRUPTION_DRAIN, NULL}, {DISRUPTION_RELOAD, CRIO}), 2},
     {"/etc/pki/ca-trust/source/anchors/openshift-config-user-ca-bundle.crt",
      A({DISRUPTION_RESTART, "coreos-update-ca-trust.service"}, {DISRUPTION_RESTART, CRIO}), 2},
+    {"/etc/crio/crio.conf", A({DISRUPTION_DRAIN, NULL}, {DISRUPTION_RESTART, CRIO}), 2},
     {"/etc/crio/crio.conf.d", A({DISRUPTION_DRAIN, NULL}, {DISRUPTION_RESTART, CRIO}), 2},
     {"/etc/chrony.conf", A({DISRUPTION_RESTART, "chronyd.service"}), 1},
     {"/etc/systemd/journald.conf.d", A({DISRUPTION_RESTART, "systemd-journald.service"}), 1},
