@@ -20,8 +20,6 @@ from driver import Driver
 
 program, root = sys.argv[1], pathlib.Path(sys.argv[2])
 tool = root / "tools/kube-apiserver"
-scratch = pathlib.Path(tempfile.mkdtemp(prefix="basalt-kube-"))
-config = scratch / "admin.kubeconfig"
 MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
 
 
@@ -260,6 +258,8 @@ if os.environ.get("BASALT_KUBE") == "1":
 if subprocess.run([tool, "path"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
     print("there is no kube-apiserver in the cache; BASALT_KUBE=1 builds it (9 minutes of a processor)")
     sys.exit(77)
+scratch = pathlib.Path(tempfile.mkdtemp(prefix="basalt-kube-"))
+config = scratch / "admin.kubeconfig"
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end with the test
 try:
     subprocess.run([tool, "start", scratch], check=True)
@@ -272,6 +272,10 @@ try:
     election()
     measured(driver)
     driver.close()
+except BaseException:
+    log = scratch / "apiserver.log"
+    print("".join(log.read_text().splitlines(True)[-20:]) if log.exists() else "no server ran")
+    raise
 finally:
     subprocess.run([tool, "stop", scratch], check=False)
-shutil.rmtree(scratch)
+    shutil.rmtree(scratch)
