@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -371,6 +372,9 @@ static void notice(void *context, struct MHD_Connection *connection, void **peer
                                        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD),
                                    *address = MHD_get_connection_info(connection,
                                                                       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    int one = 1; /* handshakes and events are small, and wait for nothing behind them */
+    if (fd)
+        (void)setsockopt(fd->connect_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     *peer = http_peers_add(&s->peers, fd ? fd->connect_fd : -EBADF, address ? address->client_addr : NULL);
 }
 

@@ -48,7 +48,8 @@ def run(server, words):
                           cwd=os.path.join(HERE, 'kubectl'))
     text = same(done.stdout + done.stderr)
     if words[0] == 'drain':  # several at once, and again until the time is over
-        text = '\n'.join(sorted(set(text.splitlines())))
+        lines = {re.sub(r'\[error when.*', '[…]', line) for line in text.splitlines()}
+        text = '\n'.join(sorted(lines))
     return done.returncode, text
 
 
