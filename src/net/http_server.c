@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,7 +18,7 @@
 #include "net/http_peers.h"
 #include "net/http_subject.h"
 
-enum { CONNECTION_MEMORY = HTTP_SERVER_HEADERS + (4 << 10), BACKLOG = 1024 };
+enum { CONNECTION_MEMORY = HTTP_SERVER_HEADERS + (4 << 10), BACKLOG = 1024, SPINS_MAX = 64 };
 
 /* The newest first; the others are on their way out. */
 typedef struct Daemon {
@@ -34,7 +33,8 @@ struct HttpServer {
     Daemon *daemons;
     HttpPeers peers;
     struct HttpRequest *held;
-    bool resumed; /* somebody waits for the next http_server_work(); no descriptor tells */
+    unsigned spins; /* times in a row that the library would not wait, and nothing came */
+    bool resumed;   /* somebody waits for the next http_server_work(); no descriptor tells */
 };
 
 /* From a request's headers to the end of its answer. */
@@ -372,9 +372,6 @@ static void notice(void *context, struct MHD_Connection *connection, void **peer
                                        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD),
                                    *address = MHD_get_connection_info(connection,
                                                                       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    int one = 1; /* handshakes and events are small, and wait for nothing behind them */
-    if (fd)
-        (void)setsockopt(fd->connect_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     *peer = http_peers_add(&s->peers, fd ? fd->connect_fd : -EBADF, address ? address->client_addr : NULL);
 }
 
@@ -559,6 +556,9 @@ int http_server_timeout_ms(HttpServer *s)
         if (MHD_get_timeout(d->mhd, &ms) == MHD_YES && (shortest < 0 || ms < (unsigned)shortest))
             shortest = ms > 60000 ? 60000 : (int)ms;
     }
+    /* While a handshake waits for its client the library says that there is something to do. */
+    if (shortest == 0 && s->spins++ > SPINS_MAX)
+        return 1;
     return shortest;
 }
 
@@ -567,6 +567,9 @@ void http_server_work(HttpServer *s)
     http_peers_expire(&s->peers);
     look_for_gone(s);
     s->resumed = false;
+    struct epoll_event event;
+    if (epoll_wait(s->epoll, &event, 1, 0) > 0)
+        s->spins = 0;
     for (Daemon **p = &s->daemons; *p;) {
         Daemon *d = *p;
         MHD_run(d->mhd);
