@@ -47,8 +47,9 @@ def run(server, words):
     done = subprocess.run(['kubectl', *words], capture_output=True, text=True, env=env, timeout=60, check=False,
                           cwd=os.path.join(HERE, 'kubectl'))
     text = same(done.stdout + done.stderr)
-    if words[0] == 'drain':  # several at once, and again until the time is over
-        text = '\n'.join(sorted(set(text.splitlines())))
+    if words[0] in ('describe', 'drain'):  # maps in any order; several at once, and again until the time is over
+        lines = {re.sub(r'\[error when.*', '[…]', line) for line in text.splitlines()}
+        text = '\n'.join(sorted(lines))
     return done.returncode, text
 
 
