@@ -307,6 +307,8 @@ static int create_partition(Session *s, const Partition *p)
         r = f->set_uuid(new, p->guid ? p->guid : guid);
     if (r == 0)
         r = f->add_partition(s->context, new, NULL);
+    if (r == 0 && p->attributes)
+        r = f->set_attributes(s->context, p->number - 1, p->attributes);
     f->unref_type(type);
     f->unref_partition(new);
     return r;
