@@ -17,7 +17,6 @@ typedef struct GrubInstall {
     const char *boot_uuid; /* of the filesystem that boot/ is on; NULL: one labelled `root` */
     const char *options;   /* kernel arguments: GRUB speaks where the kernel does */
     const char *machine;   /* as uname says it */
-    const char *grub_cfg;  /* NULL: where it is installed */
 } GrubInstall;
 
 /* What is missing on this machine for any install; what a system brings is not known before. */
@@ -28,13 +27,15 @@ int grub_image_make(Arena *a, const GrubInstall *g, GrubFirmware firmware, Buf *
 int grub_config_install(Arena *a, const GrubInstall *g, Error *e);
 const char *grub_efi_name(const char *machine); /* "BOOTX64.EFI" */
 
-/* For BIOS: the first sector's code (440 bytes) and the contents of the BIOS boot partition, which begins at
- * `sector`, out of boot.img (512 bytes) and an image that fits there. Sectors are those of the BIOS: 512. */
+/* For BIOS: what the first sector of the disk begins with, in front of its table, and where it goes on: both
+ * made to know that the image lies at `sector` (of 512 bytes, the first of the BIOS boot partition). */
 enum { GRUB_BOOT_SIZE = 512, GRUB_BOOT_CODE = 440 };
-int grub_bios_place(char boot[GRUB_BOOT_SIZE], Buf *image, uint64_t sector, uint64_t room, Error *e);
-int grub_bios_boot_read(const GrubInstall *g, char ret[GRUB_BOOT_SIZE], Error *e);
+int grub_boot_code_read(const GrubInstall *g, char ret[GRUB_BOOT_SIZE], Error *e);
+int grub_bios_place(char boot[GRUB_BOOT_SIZE], Buf *image, uint64_t sector, size_t room, Error *e);
+
 /* "serial --unit=0 --speed=115200\n…" of console= arguments; "" without a serial one. Pure. */
 const char *grub_console_text(Arena *a, const char *options);
 /* The modules that `name` needs, itself among them, by the text of moddep.lst; -ENOENT names what is not in
  * it. Pure. */
-int grub_module_needs(Arena *a, const char *moddep, const char *name, const char ***ret, size_t *ret_n, Error *e);
+int grub_module_needs(Arena *a, const char *moddep, const char *name, const char ***ret, size_t *ret_n,
+                      Error *e);

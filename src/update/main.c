@@ -86,6 +86,10 @@ static const Verb verbs[] = {
      .options = boot_complete_options,
      .run = verb_boot_complete},
     {.name = "serve", .help = "answer one request of a program (basalt-os.socket)", .run = verb_serve},
+    {.name = "install",
+     .help = "put a system onto a disk, or below a directory",
+     .options = install_options,
+     .run = verb_install},
     {.name = "init", .help = "make an empty system below --sysroot", .run = verb_init},
     {0},
 };

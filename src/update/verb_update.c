@@ -299,6 +299,22 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     return make_next(s, commit_name(s, ret), &origin, e);
 }
 
+int session_install(Session *s, const SessionInstall *how, ImportResult *ret, Error *e)
+{
+    opt.kargs = how->kargs;
+    opt.jobs = how->jobs;
+    return import_and_make(s, how->image, how->follow, ret, e);
+}
+
+int session_install_check(Session *s, const ImageReference *image, ImportCheck *ret, Error *e)
+{
+    _cleanup_(fetch_done)
+    Fetch f = {.registry.root = -EBADF};
+    int r = fetch_open(&f, s, image, e);
+    f.import.check_refuses = true;
+    return r < 0 ? r : image_import_check(&f.import, image, s->arena, ret, e);
+}
+
 static int update_to(Session *s, const char *verb, const ImageReference *image, const ImageReference *follow)
 {
     Error e = ERROR_INIT;
