@@ -183,16 +183,25 @@ int grub_image_make(Arena *a, const GrubInstall *g, GrubFirmware firmware, Buf *
     r = file_write_at(g->boot, "grub/early.cfg", early, strlen(early), FILE_WRITE());
     if (r < 0)
         return error_errno(e, r, "boot/grub/early.cfg");
-    const char *first[] = {"grub-mkimage", "-O",   format,
-                           "-d",           m.path, "-p",
-                           "/boot/grub",   "-c",   arena_printf(a, "%s/grub/early.cfg", g->boot_path)};
+    const char *core = arena_printf(a, "grub/%s/core.img", format); /* where grub-install has it too */
+    const char *first[] = {"grub-mkimage",
+                           "-O",
+                           format,
+                           "-d",
+                           m.path,
+                           "-p",
+                           "/boot/grub",
+                           "-o",
+                           arena_printf(a, "%s/%s", g->boot_path, core),
+                           "-c",
+                           arena_printf(a, "%s/grub/early.cfg", g->boot_path)};
     const char **argv = ARENA_ARRAY(a, const char *, ELEMENTS(first) + ELEMENTS(built_in) + 2);
     memcpy(argv, first, sizeof(first));
     memcpy(argv + ELEMENTS(first), built_in, sizeof(built_in));
     if (firmware == GRUB_BIOS)
         argv[ELEMENTS(first) + ELEMENTS(built_in)] = "biosdisk";
-    r = process_run(&(ProcessRun){.argv = argv, .output = ret, .output_max = IMAGE_MAX}, e);
-    return r > 0 ? -EIO : r;
+    r = process_run(&(ProcessRun){.argv = argv}, e);
+    return r ? r > 0 ? -EIO : r : file_read_at(g->boot, core, IMAGE_MAX, ret, e);
 }
 
 /* ---- configuration ---- */

@@ -68,7 +68,7 @@ static int absent_look(InstallDisk *d, Error *e)
 {
     if (d->size == 0)
         return error_set(e, ENOENT, "%s is not there (an image file is made with --size)", d->path);
-    if (strncmp(d->path, "/dev/", 5) == 0)
+    if (strncmp(d->path, "/dev/", 5) == 0 && !strchr(d->path + 5, '/'))
         return error_set(e, ENOENT, "%s is not there, and what is made in /dev is no image file", d->path);
     d->facts = (DeviceFacts){
         .path = d->path, .real = d->path, .size = d->size, .sector_size = 512, .superblock.clean = true};
@@ -106,21 +106,16 @@ int install_disk_look(InstallDisk *d, const char *path, uint64_t size, bool wipe
 
 /* ---- mounting ---- */
 
+/* The directory stays: for another namespace, of an install at the same time, it may be a mount. */
 int install_disk_begin(InstallDisk *d, Error *e)
 {
-    static const char *const places[] = {"/run", "/tmp"};
-
+    if (mkdir(INSTALL_TOP, 0700) < 0 && errno != EEXIST)
+        return error_errno(e, -errno, "%s", INSTALL_TOP);
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         return error_errno(e, -errno, "mounts of its own");
-    for (size_t i = 0; !d->top[0] && i < ELEMENTS(places); i++) {
-        snprintf(d->top, sizeof(d->top), "%s/basalt-os-install.XXXXXX", places[i]);
-        if (!mkdtemp(d->top))
-            d->top[0] = 0;
-    }
-    if (!d->top[0])
-        return error_errno(e, -errno, "a directory in /run");
-    if (mount("tmpfs", d->top, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=64m") < 0)
-        return error_errno(e, -errno, "a file system in memory at %s", d->top);
+    if (mount("tmpfs", INSTALL_TOP, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=64m") < 0)
+        return error_errno(e, -errno, "a file system in memory at %s", INSTALL_TOP);
+    d->mounted = true;
     return 0;
 }
 
@@ -217,9 +212,9 @@ int install_disk_mount(InstallDisk *d, const InstallPlan *plan, Error *e)
     for (size_t i = 0; r >= 0 && i < plan->n; i++)
         r = filesystem_make(d, plan->rows + i, e);
     if (r >= 0)
-        r = row_mount(d, install_plan_find(plan, INSTALL_ROOT), d->top, e);
+        r = row_mount(d, install_plan_find(plan, INSTALL_ROOT), INSTALL_TOP, e);
     if (r >= 0)
-        r = row_mount(d, install_plan_find(plan, INSTALL_BOOT), arena_printf(d->arena, "%s/boot", d->top), e);
+        r = row_mount(d, install_plan_find(plan, INSTALL_BOOT), INSTALL_TOP "/boot", e);
     return r;
 }
 
@@ -259,8 +254,7 @@ int install_disk_esp_write(InstallDisk *d, const char *directory, const char *na
 
 static int unmount_all(InstallDisk *d, Error *e)
 {
-    const char *boot = arena_printf(d->arena, "%s/boot", d->top);
-    if (umount(boot) < 0 || umount(d->top) < 0)
+    if (umount(INSTALL_TOP "/boot") < 0 || umount(INSTALL_TOP) < 0)
         return error_errno(e, -errno, "unmounting what was installed");
     for (size_t i = 0; i < d->plan->n; i++) {
         const InstallPart part = d->plan->rows[i].part;
@@ -285,12 +279,6 @@ static int bios_write(InstallDisk *d, const char *code, const Buf *image, Error 
     return r < 0 ? error_errno(e, r, "writing %s", d->path) : 0;
 }
 
-static int table_step(void *context, const char *what)
-{
-    const InstallDisk *d = context;
-    return d->step ? d->step(d->context, what) : 0;
-}
-
 static int table_write(InstallDisk *d, Error *e)
 {
     const TableGeometry g = d->plan->geometry;
@@ -299,13 +287,9 @@ static int table_write(InstallDisk *d, Error *e)
         steps[i] = (TableStep){TABLE_CREATE, d->plan->rows[i].partition};
     const TableEdit edit = {
         .new_table = true, .disk_guid = d->plan->disk_guid, .steps = steps, .n = d->plan->n};
-    int r = partition_table_write(d->fd, &g, &edit, &(TableHooks){table_step, d}, e);
-    if (r == -ECANCELED)
-        error_set(e, ECANCELED, "cancelled");
-    if (r < 0)
-        return r;
-    d->whole = true;
-    return 0;
+    int r = partition_table_write(d->fd, &g, &edit, NULL, e);
+    d->whole = r >= 0;
+    return r;
 }
 
 /* The system is there; that the kernel does not see it yet is no failure. */
@@ -339,13 +323,10 @@ int install_disk_finish(InstallDisk *d, const char *code, const Buf *image, cons
 
 void install_disk_done(InstallDisk *d)
 {
-    if (d->top[0]) {
-        char boot[80];
-        snprintf(boot, sizeof(boot), "%s/boot", d->top);
-        (void)umount2(boot, MNT_DETACH);
-        while (umount2(d->top, MNT_DETACH) == 0)
+    if (d->mounted) {
+        (void)umount2(INSTALL_TOP "/boot", MNT_DETACH);
+        while (umount2(INSTALL_TOP, MNT_DETACH) == 0)
             ;
-        (void)rmdir(d->top);
     }
     for (size_t i = 0; i < INSTALL_PARTS; i++)
         closep(&d->loops[i]);

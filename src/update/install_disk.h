@@ -6,6 +6,8 @@
 #include "system/loop_device.h"
 #include "update/install_plan.h"
 
+#define INSTALL_TOP "/run/basalt-os-install"
+
 typedef int (*InstallStep)(void *context, const char *what); /* before each change; negative ends the work */
 
 typedef struct InstallDisk {
@@ -18,7 +20,7 @@ typedef struct InstallDisk {
     const InstallPlan *plan;
     int fd;                  /* for us alone */
     bool made, begun, whole; /* a file that was not there; emptied; with its table */
-    char top[64];            /* where the root is mounted, in a mount namespace of our own; "" */
+    bool mounted;            /* INSTALL_TOP is ours */
     int loops[INSTALL_PARTS];
     char names[INSTALL_PARTS][LOOP_NAME_SIZE];
 } InstallDisk;
@@ -28,10 +30,10 @@ typedef struct InstallDisk {
 /* Looks only. `size` makes an image file, or gives one its size; 0 for a disk. Refuses what is no whole disk,
  * what somebody uses (-EBUSY names who) and, without `wipe`, what has something on it (-EEXIST). */
 int install_disk_look(InstallDisk *d, const char *path, uint64_t size, bool wipe, Error *e);
-/* A directory in memory at `top`, which only this process and its children see, for what comes before the
- * disk is touched. */
+/* A directory in memory at INSTALL_TOP, which only this process and its children see, for what comes before
+ * the disk is touched. */
 int install_disk_begin(InstallDisk *d, Error *e);
-/* Empties the disk, makes the filesystems, mounts root and boot/ at `top`. */
+/* Empties the disk, makes the filesystems, mounts root and boot/ at INSTALL_TOP. */
 int install_disk_mount(InstallDisk *d, const InstallPlan *plan, Error *e);
 /* A file of the ESP, in directories that are made. */
 int install_disk_esp_write(InstallDisk *d, const char *directory, const char *name, const Buf *data,

@@ -63,7 +63,7 @@ int install_root_look(Arena *a, const char *path, const char *efi, InstallRoot *
         return root.fd;
     _cleanup_close_ int top = root.fd;
     if (is_running(top))
-        return error_set(e, EBUSY, "%s is the root of this machine: `switch` changes what it boots", path);
+        return error_set(e, EINVAL, "%s is the root of this machine: `switch` changes what it boots", path);
     r = filesystem_find(a, top, &root.root_uuid, NULL, e);
     _cleanup_close_ int boot = r < 0 ? -EBADF : root_openat(top, "boot", O_RDONLY | O_DIRECTORY, 0);
     if (r >= 0 && boot >= 0)

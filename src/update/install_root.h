@@ -14,7 +14,7 @@ typedef struct InstallRoot {
 } InstallRoot;
 #define INSTALL_ROOT_INIT ((InstallRoot){.fd = -EBADF})
 
-/* Looks only. -EBUSY: it is the root of the running machine. `efi` is the loader's name in the ESP. */
+/* Looks only. -EINVAL: it is the root of the running machine. `efi` is the loader's name in the ESP. */
 int install_root_look(Arena *a, const char *path, const char *efi, InstallRoot *ret, Error *e);
 /* Takes everything of a system away, its /var too. */
 int install_root_clear(const InstallRoot *root, Error *e);

@@ -335,7 +335,7 @@ static int disk_make(Install *i, InstallDisk *d, const InstallPlan *plan, Error 
     int r = loaders_check(i, e);
     if (r >= 0)
         r = install_disk_begin(d, e);
-    i->top = d->top;
+    i->top = INSTALL_TOP;
     if (r >= 0)
         r = image_check(i, root->size, e);
     if (r >= 0)
