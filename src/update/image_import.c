@@ -377,7 +377,12 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
     if (r == -ENOSPC)
         return full_from_the_start(o, source, a, e);
     if (r >= 0)
+        object_store_suspect(s, o->suspects);
+    if (r >= 0)
         r = import_plan_make(source, o->platform, s, a, &plan, e);
+    if (r >= 0 && o->only && !content_digest_equal(o->only, &plan.manifest.digest))
+        r = error_set(e, ESTALE, "the image's name leads to %s now, and what is here is of %s",
+                      plan.manifest.digest.text, o->only->text);
     if (r >= 0)
         r = allowed_ask(o, reference, source, &plan, ret, e);
     if (r < 0)
@@ -386,7 +391,7 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
     ret->layers = plan.n_layers;
     like_find(o, s, ref, a, &plan);
     r = workers_start(o, &plan, e);
-    if (r >= 0)
+    if (r >= 0 && !o->suspects) /* a delta starts from files that may be the damaged ones */
         r = import_delta(o, reference, source, &s, &plan, ret, e);
     if (r == 0)
         r = import_fetch(o, reference, s, &plan, ret, e);
@@ -440,7 +445,7 @@ int image_import(const ImportOptions *options, const ImageReference *reference, 
     if (r >= 0)
         r = object_store_open_reading(o.dirfd, o.repository, &s, e);
     if (r >= 0)
-        r = current_read(s, ref, a, result.commit, &record, e);
+        r = o.suspects ? 0 : current_read(s, ref, a, result.commit, &record, e);
     if (r > 0)
         r = is_current(source, &record, e);
     if (r > 0) {

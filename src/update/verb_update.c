@@ -315,6 +315,16 @@ int session_install_check(Session *s, const ImageReference *image, ImportCheck *
     return r < 0 ? r : image_import_check(&f.import, image, s->arena, ret, e);
 }
 
+int session_refetch(Session *s, const SessionRefetch *how, ImportResult *ret, Error *e)
+{
+    _cleanup_(fetch_done)
+    Fetch f = {.registry.root = -EBADF};
+    int r = fetch_open(&f, s, how->image, e);
+    f.import.suspects = how->suspects;
+    f.import.only = how->only;
+    return r < 0 ? r : image_import(&f.import, how->image, ret, e);
+}
+
 static int update_to(Session *s, const char *verb, const ImageReference *image, const ImageReference *follow)
 {
     Error e = ERROR_INIT;
