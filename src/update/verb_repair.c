@@ -126,11 +126,59 @@ static void objects_left(Repair *x, const VerifyResult *v)
     x->left += v->n_bad;
 }
 
+typedef struct Missing {
+    VerifyResult *v;
+    int repo;
+    Arena *arena;
+    size_t size;
+} Missing;
+
+/* A commit that is not there no walk of a repository comes by; a ref or a deployment names it. */
+static int commit_look(void *context, const char *name _unused_, const uint8_t commit[OSTREE_CHECKSUM],
+                       Error *e)
+{
+    Missing *m = context;
+    VerifyResult *v = m->v;
+    if (repo_has(m->repo, OBJECT_COMMIT, commit))
+        return 0;
+    for (size_t i = 0; i < v->n_bad; i++)
+        if (memcmp(v->bad[i].checksum, commit, OSTREE_CHECKSUM) == 0)
+            return 0;
+    if (v->n_bad >= VERIFY_BAD_MAX)
+        return error_set(e, E2BIG, "more than %d bad objects", VERIFY_BAD_MAX);
+    if (v->n_bad >= m->size) {
+        m->size = 2 * v->n_bad + 16;
+        VerifyBad *more = ARENA_ARRAY(m->arena, VerifyBad, m->size);
+        if (v->n_bad > 0)
+            memcpy(more, v->bad, v->n_bad * sizeof(*more));
+        v->bad = more;
+    }
+    VerifyBad *b = &v->bad[v->n_bad++];
+    *b = (VerifyBad){.kind = OBJECT_COMMIT, .state = OBJECT_MISSING};
+    memcpy(b->checksum, commit, OSTREE_CHECKSUM);
+    return 0;
+}
+
+/* 1: something is bad. */
+static int all_verify(Session *s, VerifyResult *ret, Error *e)
+{
+    const DeploymentList *all = sysroot_deployments(s->sysroot);
+    uint8_t commit[OSTREE_CHECKSUM];
+    int r = repo_verify(s->repo, s->arena, &(VerifyOptions){.run = run}, ret, e);
+    Missing m = {.v = ret, .repo = s->repo, .arena = s->arena};
+    if (r >= 0)
+        r = repo_refs_each(s->repo, commit_look, &m, e);
+    for (size_t i = 0; r >= 0 && i < all->n; i++)
+        if (ostree_checksum_read(all->items[i]->checksum, commit))
+            r = commit_look(&m, NULL, commit, e);
+    return r < 0 ? r : ret->n_bad > 0;
+}
+
 static int objects_repair(Repair *x, Error *e)
 {
     VerifyResult v;
     for (int round = 0;; round++) {
-        int r = repo_verify(x->s->repo, x->s->arena, &(VerifyOptions){.run = run}, &v, e);
+        int r = all_verify(x->s, &v, e);
         if (r <= 0)
             return r;
         size_t before = x->objects->n;
