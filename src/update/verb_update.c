@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "update/events.h"
@@ -336,6 +337,7 @@ static int update_to(Session *s, const char *verb, const ImageReference *image, 
     }
     if (r < 0)
         return session_failed(s, verb, &e);
+    update_seen_forget(sysroot_fd(s->sysroot)); /* it is here, or passed over */
     verb_findings(verb, &s->report);
     int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
     if (e.code == 0)
@@ -357,6 +359,21 @@ static int followed(Session *s, ImageReference *ret, Error *e)
     return r < 0 ? error_wrap(e, r, "%s.origin", newest->path) : r;
 }
 
+/* For `status`. Who may only look does without. */
+static void seen_note(Session *s, const ImageReference *image, const ImportCheck *c, const char *version)
+{
+    Error why = ERROR_INIT;
+    const UpdateSeen u = {.image = image_reference_text(s->arena, image),
+                          .digest = c->manifest.digest.text,
+                          .version = version,
+                          .bytes = c->delta_bytes ? c->delta_bytes : c->missing_bytes,
+                          .time = (uint64_t)time(NULL)};
+    if (!c->changed)
+        update_seen_forget(sysroot_fd(s->sysroot));
+    else if (update_seen_write(sysroot_fd(s->sysroot), &u, &why) < 0)
+        fprintf(stderr, "basalt-os: warning: `status` will not know of this: %s\n", why.text);
+}
+
 static int check(Session *s, const ImageReference *image, Error *e)
 {
     _cleanup_(fetch_done)
@@ -369,6 +386,7 @@ static int check(Session *s, const ImageReference *image, Error *e)
         return r;
     const char *name = image_reference_plain(s->arena, image);
     const char *version = image_config_label(&c.config, "org.opencontainers.image.version");
+    seen_note(s, image, &c, version);
     if (options.json) {
         Node *n = image_node(s->arena, name, &c.manifest.digest, c.changed);
         node_set_string(s->arena, n, "version", version);
