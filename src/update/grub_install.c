@@ -114,6 +114,11 @@ typedef struct Modules {
     const char *path;
 } Modules;
 
+static void modules_done(Modules *m)
+{
+    closep(&m->dir);
+}
+
 /* Those of the system, which a later version replaces together with it; else of this machine. */
 static int modules_open(Arena *a, const GrubInstall *g, const char *format, Modules *ret, Error *e)
 {
@@ -168,12 +173,12 @@ int grub_image_make(Arena *a, const GrubInstall *g, GrubFirmware firmware, Buf *
 {
     const size_t i = format_find(g->machine, firmware);
     const char *format = i < ELEMENTS(formats) ? formats[i].format : NULL;
+    _cleanup_(modules_done)
     Modules m = {.dir = -EBADF};
     int r = format ? modules_open(a, g, format, &m, e) : grub_install_check(g->machine, firmware, e);
 
     if (r < 0)
         return r;
-    _cleanup_close_ int dir = m.dir;
     r = modules_install(a, g, format, &m, e);
     if (r < 0)
         return r;
@@ -278,13 +283,13 @@ int grub_boot_code_read(const GrubInstall *g, char ret[GRUB_BOOT_SIZE], Error *e
 {
     _cleanup_arena_ Arena *a = arena_new();
     _cleanup_buf_ Buf data = BUF_INIT;
+    _cleanup_(modules_done)
     Modules m = {.dir = -EBADF};
     int r = modules_open(a, g, "i386-pc", &m, e);
 
     if (r < 0)
         return r;
     r = file_read_at(m.dir, "boot.img", GRUB_BOOT_SIZE, &data, e);
-    close(m.dir);
     if (r < 0)
         return r;
     if (data.len != GRUB_BOOT_SIZE)
