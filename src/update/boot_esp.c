@@ -38,13 +38,15 @@ typedef struct Esp {
     const char *gone[NAMES_MAX]; /* paths to remove, in this order */
     size_t n_gone;
     const char *conf; /* a new loader.conf; NULL: it is right */
+    bool goes_on;     /* the trial is that of the old set: */
+    int left, done;   /* and was counted so far */
 } Esp;
 
 static void esp_done(Esp *x)
 {
     closep(&x->dir);
 }
-#define ESP_INIT(sysroot) ((Esp){.s = (sysroot), .dir = -EBADF})
+#define ESP_INIT(sysroot) ((Esp){.s = (sysroot), .dir = -EBADF, .left = -1})
 
 static int esp_open(const Sysroot *s)
 {
@@ -149,6 +151,10 @@ static void entries_look(Esp *x)
             continue;
         EspRow *row = row_of(x, &name);
         if (!row || row->here) {
+            if (x->goes_on && name.left >= 0) {
+                x->left = name.left;
+                x->done = name.done;
+            }
             gone_add(x, entry_path(x->s->arena, f->d_name));
             continue;
         }
@@ -191,6 +197,17 @@ static void conf_look(Esp *x)
         x->conf = arena_memdup(a, wanted.data, wanted.len);
 }
 
+/* Whoever writes the entries anew at each boot does not prolong a trial: boot_trial_plan(). */
+static bool trial_goes_on(const Esp *x, const BootTrial *trial)
+{
+    const char *path = arena_printf(x->s->arena, "loader.%u/trial.cfg", !x->s->bootversion);
+    _cleanup_buf_ Buf text = BUF_INIT;
+    BootTrial old;
+
+    return root_read(x->s->boot, path, CONF_MAX, &text) >= 0 && text.data &&
+           boot_trial_parse(x->s->arena, text.data, &old) == 0 && strcmp(old.token, trial->token) == 0;
+}
+
 /* 1: *x is what has to be done; 0: there is no ESP, or nothing to offer. */
 static int look(Esp *x, Error *e)
 {
@@ -203,6 +220,7 @@ static int look(Esp *x, Error *e)
         return 0;
     if (!trial_text || boot_trial_parse(s->arena, trial_text, &trial) < 0)
         trial.tries = 0;
+    x->goes_on = trial.tries > 0 && trial_goes_on(x, &trial);
     int r = sysroot_entries_read(s, s->bootversion, entries, &x->n, e);
     if (r < 0 || x->n == 0)
         return r < 0 ? r : 0;
@@ -324,8 +342,7 @@ static int text_write(const Esp *x, const char *path, const char *text, Error *e
 static int entry_put(const Esp *x, const EspRow *row, Error *e)
 {
     Arena *a = x->s->arena;
-    const char *name = row->tries && !row->here ? arena_printf(a, "%s+%u.conf", row->base, row->tries)
-                                                : arena_printf(a, "%s.conf", row->base);
+    const char *name = arena_printf(a, "%s.conf", row->base);
     EspName here;
     int r = esp_step(x, "an entry of the ESP", e);
 
@@ -333,6 +350,11 @@ static int entry_put(const Esp *x, const EspRow *row, Error *e)
         return r;
     if (row->here && row->tries) /* it is counted: under the name that it has */
         name = row->here;
+    else if (row->tries && x->left >= 0)
+        name = x->done ? arena_printf(a, "%s+%d-%d.conf", row->base, x->left, x->done)
+                       : arena_printf(a, "%s+%d.conf", row->base, x->left);
+    else if (row->tries)
+        name = arena_printf(a, "%s+%u.conf", row->base, row->tries);
     if (!row->here || !text_is(x, entry_path(a, row->here), row->text)) {
         r = text_write(x, entry_path(a, name), row->text, e);
         if (r >= 0 && row->here && strcmp(row->here, name) != 0)

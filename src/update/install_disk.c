@@ -4,8 +4,9 @@
  *   each partition as a loop device: old signatures go, mkfs
  *   root and boot/ are mounted, in a mount namespace of our own: the caller puts the system there
  *   unmounted, settled, synced
- *   code for BIOS, the image of its loader       (still no table: the firmware finds nothing)
- *   backup of the table, primary table           <- from here on it is a disk with a system
+ *   the image of GRUB for BIOS                   (still no table: the firmware finds nothing)
+ *   backup of the table, primary table, with the code for BIOS in its first sector
+ *                                                <- from here on it is a disk with a system
  *   the kernel's partitions
  * Loop devices make one way of disks and image files, and of kernels that read tables or do not. The ESP is
  * written by mtools, for which no kernel needs to know FAT. */
@@ -267,26 +268,26 @@ static int unmount_all(InstallDisk *d, Error *e)
     return fsync(d->fd) < 0 ? error_errno(e, -errno, "writing %s", d->path) : 0;
 }
 
-static int bios_write(InstallDisk *d, const char *code, const Buf *image, Error *e)
+static int bios_write(InstallDisk *d, const Buf *image, Error *e)
 {
     const InstallRow *row = install_plan_find(d->plan, INSTALL_BIOS);
     int r = step(d, "the boot loader for BIOS is written", e);
-    if (r < 0)
-        return r;
-    r = file_write_part(d->fd, image->data, image->len, row->offset);
-    if (r >= 0)
-        r = fsync(d->fd) < 0 ? -errno : file_write_part(d->fd, code, 440, 0);
+    if (r >= 0 && (r = file_write_part(d->fd, image->data, image->len, row->offset)) >= 0)
+        r = fsync(d->fd) < 0 ? -errno : 0;
     return r < 0 ? error_errno(e, r, "writing %s", d->path) : 0;
 }
 
-static int table_write(InstallDisk *d, Error *e)
+static int table_write(InstallDisk *d, const char *code, Error *e)
 {
     const TableGeometry g = d->plan->geometry;
     TableStep steps[INSTALL_PARTS];
     for (size_t i = 0; i < d->plan->n; i++)
         steps[i] = (TableStep){TABLE_CREATE, d->plan->rows[i].partition};
-    const TableEdit edit = {
-        .new_table = true, .disk_guid = d->plan->disk_guid, .steps = steps, .n = d->plan->n};
+    const TableEdit edit = {.new_table = true,
+                            .boot_code = code,
+                            .disk_guid = d->plan->disk_guid,
+                            .steps = steps,
+                            .n = d->plan->n};
     int r = partition_table_write(d->fd, &g, &edit, NULL, e);
     d->whole = r >= 0;
     return r;
@@ -311,11 +312,11 @@ int install_disk_finish(InstallDisk *d, const char *code, const Buf *image, cons
     if (r >= 0)
         r = unmount_all(d, e);
     if (r >= 0 && image)
-        r = bios_write(d, code, image, e);
+        r = bios_write(d, image, e);
     if (r >= 0)
         r = step(d, "the partition table is written", e);
     if (r >= 0)
-        r = table_write(d, e);
+        r = table_write(d, image ? code : NULL, e);
     if (r >= 0)
         kernel_tell(d, ret_warning);
     return r;

@@ -38,8 +38,8 @@ int install_disk_mount(InstallDisk *d, const InstallPlan *plan, Error *e);
 /* A file of the ESP, in directories that are made. */
 int install_disk_esp_write(InstallDisk *d, const char *directory, const char *name, const Buf *data,
                            Error *e);
-/* Unmounts, waits for all of it, then `code` (440 bytes for BIOS) and `image` in its partition (NULL: none),
- * then the table. *ret_warning: the kernel does not know the partitions yet, why; NULL. */
+/* Unmounts, waits for all of it, then `image` in its partition (NULL: none), then the table, with `code` for
+ * BIOS (PARTITION_BOOT_CODE bytes). *ret_warning: the kernel does not know the partitions yet, why; NULL. */
 int install_disk_finish(InstallDisk *d, const char *code, const Buf *image, const char **ret_warning,
                         Error *e);
 void install_disk_done(InstallDisk *d); /* what is not whole is empty afterwards */
