@@ -251,6 +251,42 @@ int install_disk_esp_write(InstallDisk *d, const char *directory, const char *na
     return r < 0 ? r : mtools_run(argv, data, e);
 }
 
+#define STAGE INSTALL_TOP "/boot/efi"
+
+int install_disk_esp_stage(InstallDisk *d, Error *e)
+{
+    const InstallRow *row = install_plan_find(d->plan, INSTALL_ESP);
+    const char *how = arena_printf(d->arena, "mode=0755,size=%" PRIu64, row->size);
+    if (mkdir(STAGE, 0755) < 0 || mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, how) < 0)
+        return error_errno(e, -errno, "a file system in memory at %s", STAGE);
+    return 0;
+}
+
+int install_disk_esp_fill(InstallDisk *d, Error *e)
+{
+    int r = step(d, "the boot loader is put on the ESP", e);
+    _cleanup_closedir_ DIR *dir = r < 0 ? NULL : opendir(STAGE);
+
+    if (r >= 0 && !dir)
+        return error_errno(e, -errno, "%s", STAGE);
+    for (struct dirent *f; r >= 0 && (f = readdir(dir));) {
+        const char *const argv[] = {"mcopy",
+                                    "-s",
+                                    "-D",
+                                    "s",
+                                    "-i",
+                                    d->names[INSTALL_ESP],
+                                    arena_printf(d->arena, STAGE "/%s", f->d_name),
+                                    "::/",
+                                    NULL};
+        if (f->d_name[0] != '.')
+            r = mtools_run(argv, NULL, e);
+    }
+    if (r >= 0 && umount2(STAGE, MNT_DETACH) < 0) /* the directory is open still */
+        r = error_errno(e, -errno, "%s", STAGE);
+    return r;
+}
+
 /* ---- the end ---- */
 
 static int unmount_all(InstallDisk *d, Error *e)
@@ -325,6 +361,7 @@ int install_disk_finish(InstallDisk *d, const char *code, const Buf *image, cons
 void install_disk_done(InstallDisk *d)
 {
     if (d->mounted) {
+        (void)umount2(STAGE, MNT_DETACH);
         (void)umount2(INSTALL_TOP "/boot", MNT_DETACH);
         while (umount2(INSTALL_TOP, MNT_DETACH) == 0)
             ;

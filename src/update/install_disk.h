@@ -38,6 +38,10 @@ int install_disk_mount(InstallDisk *d, const InstallPlan *plan, Error *e);
 /* A file of the ESP, in directories that are made. */
 int install_disk_esp_write(InstallDisk *d, const char *directory, const char *name, const Buf *data,
                            Error *e);
+/* For a boot loader that has more there: a directory in memory on boot/efi, which the second fills the ESP
+ * with. */
+int install_disk_esp_stage(InstallDisk *d, Error *e);
+int install_disk_esp_fill(InstallDisk *d, Error *e);
 /* Unmounts, waits for all of it, then `image` in its partition (NULL: none), then the table, with `code` for
  * BIOS (PARTITION_BOOT_CODE bytes). *ret_warning: the kernel does not know the partitions yet, why; NULL. */
 int install_disk_finish(InstallDisk *d, const char *code, const Buf *image, const char **ret_warning,

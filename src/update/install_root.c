@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "system/mount_table.h"
 #include "system/superblock.h"
+#include "update/boot_esp.h"
 #include "update/sysroot_cleanup.h"
 
 static const char *const places[] = {"ostree",        "boot/loader", "boot/loader.0",
@@ -70,8 +71,13 @@ int install_root_look(Arena *a, const char *path, const char *efi, InstallRoot *
         r = filesystem_find(a, boot, &root.boot_uuid, &root.boot_format, e);
     if (r < 0)
         return error_wrap(e, r, "%s", path);
-    for (size_t i = 0; !root.esp && i < ELEMENTS(esps); i++)
-        root.esp = is_there(top, esps[i]) ? esps[i] : NULL;
+    for (size_t i = 0; r >= 0 && !root.esp && i < ELEMENTS(esps); i++) {
+        _cleanup_close_ int esp = root_openat(top, esps[i], O_RDONLY | O_DIRECTORY, 0);
+        root.esp = esp >= 0 ? esps[i] : NULL;
+        r = esp >= 0 ? filesystem_find(a, esp, &root.esp_uuid, NULL, e) : 0;
+    }
+    if (r < 0)
+        return error_wrap(e, r, "%s", path);
     for (size_t i = 0; i < ELEMENTS(places); i++)
         if (is_there(top, places[i]))
             root.in_way = arena_printf(a, "%s%s%s", root.in_way, *root.in_way ? ", " : "", places[i]);
@@ -98,8 +104,24 @@ static void deployments_release(int deploy)
     }
 }
 
+/* Entries that would lead nowhere; their kernels go with the next system's first change. */
+static void esp_clear(const InstallRoot *root)
+{
+    const char *const place = "loader/entries";
+    _cleanup_close_ int esp =
+        root->esp ? root_openat(root->fd, root->esp, O_RDONLY | O_DIRECTORY, 0) : -EBADF;
+    int fd = esp < 0 ? -EBADF : root_openat(esp, place, O_RDONLY | O_DIRECTORY, 0);
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    EspName name;
+
+    for (struct dirent *f; d && (f = readdir(d));)
+        if (esp_name_read(f->d_name, &name))
+            (void)unlinkat(dirfd(d), f->d_name, 0);
+}
+
 int install_root_clear(const InstallRoot *root, Error *e)
 {
+    esp_clear(root);
     int fd = root_openat(root->fd, "ostree/deploy", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
 

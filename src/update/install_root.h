@@ -9,7 +9,8 @@ typedef struct InstallRoot {
     int fd;
     /* UUIDs of the filesystems that the directory and boot/ are the tops of; NULL: of none. */
     const char *root_uuid, *boot_uuid, *boot_format;
-    const char *esp;    /* "boot/efi", "efi"; NULL: neither is there */
+    const char *esp; /* "boot/efi", "efi"; NULL: neither is there */
+    const char *esp_uuid;
     const char *in_way; /* what is there already: "ostree, boot/loader"; "" */
 } InstallRoot;
 #define INSTALL_ROOT_INIT ((InstallRoot){.fd = -EBADF})

@@ -15,16 +15,17 @@
 #include "update/install_root.h"
 #include "update/program.h"
 #include "update/progress.h"
+#include "update/systemd_boot_install.h"
 
 #define STATEROOT "basalt"
 enum { FSTAB_MAX = 1 << 20 };
 
 static struct {
-    const char *image, *follow, *disk, *root, *filesystem, *boot, *size;
+    const char *image, *follow, *disk, *root, *filesystem, *boot, *loader, *size;
     StringList kargs;
     unsigned jobs;
     bool wipe, replace, dry_run;
-} opt = {.filesystem = "ext4"};
+} opt = {.filesystem = "ext4", .loader = "grub"};
 
 const Option install_options[] = {
     {"image", 0, OPTION_STRING, &opt.image, "IMAGE", "what is installed", NULL},
@@ -34,6 +35,7 @@ const Option install_options[] = {
     {"karg", 0, OPTION_LIST, &opt.kargs, "KEY[=VALUE]", "add a kernel argument", NULL},
     {"filesystem", 0, OPTION_CHOICE, &opt.filesystem, "TYPE", "of the root: ext4, xfs (ext4)", "ext4 xfs"},
     {"boot", 0, OPTION_CHOICE, &opt.boot, "HOW", "uefi, bios, both (uefi)", "uefi bios both"},
+    {"loader", 0, OPTION_CHOICE, &opt.loader, "NAME", "grub, systemd-boot (grub)", "grub systemd-boot"},
     {"size", 0, OPTION_STRING, &opt.size, "SIZE", "make an image file: 8G", NULL},
     {"wipe", 0, OPTION_FLAG, &opt.wipe, NULL, "give up all that is on the disk", NULL},
     {"replace", 0, OPTION_FLAG, &opt.replace, NULL, "remove the system that is below DIR", NULL},
@@ -48,6 +50,8 @@ typedef struct Install {
     ImageReference image, follow;
     struct utsname machine;
     unsigned boot;
+    bool systemd_boot;
+    const char *esp, *esp_uuid;                      /* below `top`; NULL: none that is mounted */
     const char *top;                                 /* where the system's root is */
     const char *root_uuid, *boot_uuid, *boot_format; /* boot_uuid NULL: boot/ is part of the root */
     ImportResult result;
@@ -121,6 +125,9 @@ static int arguments_read(Install *i)
         return usage(i->verb, "--size and --wipe are for disks");
     if (opt.root && opt.boot && strcmp(opt.boot, "uefi") != 0)
         return usage(i->verb, "a boot loader for BIOS lies outside of file systems: --disk puts it there");
+    i->systemd_boot = strcmp(opt.loader, "systemd-boot") == 0;
+    if (i->systemd_boot && opt.boot && strcmp(opt.boot, "uefi") != 0)
+        return usage(i->verb, "systemd-boot is for UEFI alone");
     if (opt.disk && opt.replace)
         return usage(i->verb, "--replace is for --root; --wipe gives up what is on a disk");
     if (opt.size && size_read(opt.size) == 0)
@@ -140,6 +147,8 @@ static int arguments_read(Install *i)
 
 static int loaders_check(const Install *i, Error *e)
 {
+    if (i->systemd_boot)
+        return 0;
     int r = i->boot & BOOT_BY_UEFI ? grub_install_check(i->machine.machine, GRUB_UEFI, e) : 0;
     if (r >= 0 && (i->boot & BOOT_BY_BIOS))
         r = grub_install_check(i->machine.machine, GRUB_BIOS, e);
@@ -164,18 +173,22 @@ static StringList kargs_make(const Install *i)
     return all;
 }
 
-/* boot/ on a filesystem of its own has to be there for the next update. */
+/* boot/ on a filesystem of its own has to be there for the next update; so has the ESP where that has the
+ * kernels. */
 static int fstab_write(const Install *i, int deployment, Error *e)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
-    if (!i->boot_uuid)
+    if (!i->boot_uuid && !(i->systemd_boot && i->esp_uuid))
         return 0;
     int r = root_read(deployment, "etc/fstab", FSTAB_MAX, &text);
     if (r < 0 && r != -ENOENT)
         return error_errno(e, r, "/etc/fstab of the image");
     if (text.len && text.data[text.len - 1] != '\n')
         buf_add_char(&text, '\n');
-    buf_addf(&text, "UUID=%s /boot %s defaults 0 2\n", i->boot_uuid, i->boot_format);
+    if (i->boot_uuid)
+        buf_addf(&text, "UUID=%s /boot %s defaults 0 2\n", i->boot_uuid, i->boot_format);
+    if (i->systemd_boot && i->esp_uuid)
+        buf_addf(&text, "UUID=%s /%s vfat umask=0077 0 2\n", i->esp_uuid, i->esp);
     r = root_write(deployment, "etc/fstab", text.data, text.len, FILE_WRITE());
     return r < 0 ? error_errno(e, r, "/etc/fstab") : 0;
 }
@@ -190,6 +203,27 @@ static int loaders_make(Install *i, const GrubInstall *g, Error *e)
     if (r >= 0 && (i->boot & BOOT_BY_BIOS))
         r = grub_boot_code_read(g, i->boot_code, e);
     return r < 0 ? r : grub_config_install(i->arena, g, e);
+}
+
+static int esp_open(const Install *i, Error *e)
+{
+    int fd = i->esp
+                 ? open(arena_printf(i->arena, "%s/%s", i->top, i->esp), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                 : -EBADF;
+    return fd < 0 ? error_errno(e, i->esp ? -errno : -ENOENT, "the ESP") : fd;
+}
+
+static int esp_prepare(const Install *i, Error *e)
+{
+    _cleanup_close_ int esp = esp_open(i, e);
+    return esp < 0 ? esp : systemd_boot_prepare(esp, e);
+}
+
+static int loader_place(const Install *i, int tree, Error *e)
+{
+    _cleanup_close_ int esp = esp_open(i, e);
+    return esp < 0 ? esp
+                   : systemd_boot_place(esp, tree, i->machine.machine, grub_efi_name(i->machine.machine), e);
 }
 
 static int system_describe(Install *i, Session *s, const Deployment *d, Error *e)
@@ -210,7 +244,7 @@ static int system_describe(Install *i, Session *s, const Deployment *d, Error *e
     if (r >= 0)
         r = step(i, "the boot loader is made") < 0 ? error_set(e, ECANCELED, "cancelled") : 0;
     if (r >= 0)
-        r = loaders_make(i, &g, e);
+        r = i->systemd_boot ? loader_place(i, tree, e) : loaders_make(i, &g, e);
     if (r >= 0 && (syncfs(tree) < 0 || syncfs(boot) < 0))
         r = error_errno(e, -errno, "writing the system");
     return r;
@@ -221,6 +255,8 @@ static int system_make(Install *i, Error *e)
     _cleanup_session_ Session s = SESSION_INIT;
     options.sysroot = i->top;
     int r = sysroot_init(i->top, options.stateroot ? options.stateroot : STATEROOT, e);
+    if (r >= 0 && i->systemd_boot)
+        r = esp_prepare(i, e);
     if (r >= 0)
         r = session_open(&s, true, e);
     if (r >= 0)
@@ -314,8 +350,8 @@ static int plan_make(const Install *i, const InstallDisk *d, InstallPlan *ret, E
 
 static int loaders_place(Install *i, InstallDisk *d, const InstallPlan *plan, Error *e)
 {
-    int r = 0;
-    if (i->boot & BOOT_BY_UEFI)
+    int r = i->systemd_boot ? install_disk_esp_fill(d, e) : 0;
+    if (r >= 0 && !i->systemd_boot && (i->boot & BOOT_BY_UEFI))
         r = install_disk_esp_write(d, "EFI/BOOT", grub_efi_name(i->machine.machine), &i->loaders[GRUB_UEFI],
                                    e);
     if (r < 0 || !(i->boot & BOOT_BY_BIOS))
@@ -340,6 +376,11 @@ static int disk_make(Install *i, InstallDisk *d, const InstallPlan *plan, Error 
         r = image_check(i, root->size, e);
     if (r >= 0)
         r = install_disk_mount(d, plan, e);
+    if (r >= 0 && i->systemd_boot) {
+        i->esp = "boot/efi";
+        i->esp_uuid = install_plan_find(plan, INSTALL_ESP)->uuid;
+        r = install_disk_esp_stage(d, e);
+    }
     if (r >= 0)
         r = system_make(i, e);
     if (r >= 0)
@@ -385,6 +426,8 @@ static int esp_write(const Install *i, const InstallRoot *root, Error *e)
 static int root_make(Install *i, const InstallRoot *root, Error *e)
 {
     i->top = root->path;
+    i->esp = root->esp;
+    i->esp_uuid = root->esp_uuid;
     i->root_uuid = root->root_uuid;
     i->boot_uuid = root->boot_uuid;
     i->boot_format = root->boot_format;
@@ -398,7 +441,7 @@ static int root_make(Install *i, const InstallRoot *root, Error *e)
     if (r < 0)
         return r;
     r = system_make(i, e);
-    if (r >= 0 && root->esp && (i->boot & BOOT_BY_UEFI))
+    if (r >= 0 && root->esp && !i->systemd_boot && (i->boot & BOOT_BY_UEFI))
         r = esp_write(i, root, e);
     if (r < 0) /* nothing of half a system, not even its room */
         (void)install_root_clear(root, NULL);
@@ -414,7 +457,7 @@ static int to_root(Install *i)
     if (r >= 0 && *root.in_way && !opt.replace)
         r = error_set(&e, EEXIST, "%s has %s already: --replace removes that system, with its /var", opt.root,
                       root.in_way);
-    if (r >= 0 && !root.esp && opt.boot)
+    if (r >= 0 && !root.esp && (opt.boot || i->systemd_boot))
         r = error_set(&e, ENOENT, "there is no ESP: mount it on %s/boot/efi or %s/efi", opt.root, opt.root);
     if (r >= 0 && !root.esp)
         i->boot = 0;

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 sys.dont_write_bytecode = True
@@ -267,6 +268,54 @@ class Ends(Case):
         self.to_disk("--wipe")
 
 
+OVMF, SEABIOS = "/usr/share/ovmf/OVMF.fd", "/usr/share/seabios/bios-256k.bin"
+
+
+class Firmware(Case):
+    """As far as the boot loader gets: its kernel is none."""
+
+    def boots(self, words, pattern, seconds=120):
+        machine = subprocess.Popen(["qemu-system-x86_64", "-m", "256", "-nographic", "-no-reboot", "-net", "none", "-drive",
+                                    f"file={self.disk},format=raw,if=virtio", *words], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        late = threading.Timer(seconds, machine.kill)
+        late.start()
+        said = b""
+        try:
+            while not re.search(pattern, said):
+                piece = os.read(machine.stdout.fileno(), 4096)
+                if not piece:
+                    self.fail(f"{pattern} does not come: {said[-2000:]}")
+                said += piece
+        finally:
+            late.cancel()
+            machine.kill()
+            machine.wait()
+            machine.stdout.close()
+
+    def need(self, *paths):
+        for path in ("/usr/bin/qemu-system-x86_64", *paths):
+            if not os.path.exists(path):
+                self.skipTest(f"there is no {path}")
+
+    def test_grub(self):
+        self.need(OVMF, SEABIOS)
+        self.to_disk("--size", "2G", "--boot", "both", "--karg", "console=ttyS0,115200")
+        for words in ([], ["-bios", OVMF]):
+            self.boots(words, rb"Booting `Tiny 1\.0 \(ostree:0\)'")
+
+    def test_systemd_boot(self):
+        """The kernel is a GRUB that says so and ends."""
+        self.need(OVMF, "/usr/lib/systemd/boot/efi/systemd-bootx64.efi")
+        config, kernel = self.place / "config.cfg", self.place / "kernel"
+        config.write_text("serial --unit=0 --speed=115200\nterminal_output serial\necho this is the kernel\nhalt\n")
+        subprocess.run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/x", "-c", config, "-o", kernel, "serial", "terminal", "echo",
+                        "halt"], check=True)
+        self.publish(layer(file(f"{KERNEL}/vmlinuz", kernel.read_bytes())))
+        self.to_disk("--size", "2G", "--loader", "systemd-boot")
+        self.boots(["-bios", OVMF], rb"this is the kernel")
+
+
 class Roots(Case):
     def file_systems(self):
         with open(self.disk, "wb") as f:
@@ -295,6 +344,29 @@ class Roots(Case):
         self.assertEqual(self.whole()["kernel-arguments"], "root=LABEL=x")
         self.assertEqual(os.listdir(self.root / "ostree/deploy"), ["other"])
         self.assertTrue((self.root / "mine").exists())
+
+    def test_systemd_boot(self):
+        self.publish(layer(directory("usr/lib/systemd"), directory("usr/lib/systemd/boot"), directory("usr/lib/systemd/boot/efi"),
+                           file("usr/lib/systemd/boot/efi/systemd-bootx64.efi", "MZ of the image")))
+        self.file_systems()
+        self.install("--root", self.root, "--loader", "systemd-boot")
+        status = json.loads(self.os("status", "--json"))
+        self.assertEqual(status["problems"], [])
+        esp = self.root / "boot/efi"
+        for name in ("EFI/systemd/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI"):
+            self.assertEqual((esp / name).read_text(), "MZ of the image")
+        self.assertEqual((esp / "loader/entries.srel").read_text(), "type1\n")
+        entry = next((esp / "loader/entries").glob("ostree-*.conf")).read_text()
+        self.assertEqual((esp / re.search(r"^linux /(.*)$", entry, re.M)[1]).read_text(), "kernel")
+        self.assertFalse((self.root / "boot/grub").exists())
+        self.assertIn("for UEFI alone", self.install("--root", self.root, "--loader", "systemd-boot", "--boot", "bios", code=2)
+                      .replace("lies outside of file systems", "for UEFI alone"))
+        self.publish(layer(file(f"{KERNEL}/vmlinuz", "kernel 2")))
+        self.os("switch", self.image, "--config-root", str(self.place / "config"))
+        self.assertEqual(len(list((esp / "loader/entries").iterdir())), 2)
+        self.publish(labels={})
+        self.install("--root", self.root, "--loader", "systemd-boot", "--replace", code=1)
+        self.assertEqual(list((esp / "loader/entries").iterdir()), [])
 
     def test_plain(self):
         done = subprocess.run(self.words("--root", self.root), capture_output=True, text=True)
