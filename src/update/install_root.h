@@ -14,6 +14,11 @@ typedef struct InstallRoot {
     const char *in_way; /* what is there already: "ostree, boot/loader"; "" */
 } InstallRoot;
 #define INSTALL_ROOT_INIT ((InstallRoot){.fd = -EBADF})
+static inline void install_root_done(InstallRoot *root)
+{
+    closep(&root->fd);
+}
+#define _cleanup_install_root_ _cleanup_(install_root_done)
 
 /* Looks only. -EINVAL: it is the root of the running machine. `efi` is the loader's name in the ESP. */
 int install_root_look(Arena *a, const char *path, const char *efi, InstallRoot *ret, Error *e);

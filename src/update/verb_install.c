@@ -450,10 +450,9 @@ static int root_make(Install *i, const InstallRoot *root, Error *e)
 
 static int to_root(Install *i)
 {
-    InstallRoot root = INSTALL_ROOT_INIT;
+    _cleanup_install_root_ InstallRoot root = INSTALL_ROOT_INIT;
     Error e = ERROR_INIT;
     int r = install_root_look(i->arena, opt.root, grub_efi_name(i->machine.machine), &root, &e);
-    _cleanup_close_ int fd = root.fd;
     if (r >= 0 && *root.in_way && !opt.replace)
         r = error_set(&e, EEXIST, "%s has %s already: --replace removes that system, with its /var", opt.root,
                       root.in_way);
