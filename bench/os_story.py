@@ -23,7 +23,7 @@ USER, PASSWORD = "bench", "secret"
 PEER = r"""set -eu
 cd "$1"
 skopeo copy -q --authfile=auth.json --src-cert-dir=ca --policy=policy.json "docker://$2" oci:pulled:os
-manifest=$(jq -r '.manifests[0].digest' pulled/index.json)
+manifest=$(jq -r '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == "os").digest' pulled/index.json)
 [ "$manifest" != "$(cat deployed)" ] || exit 0
 rm -rf tree
 mkdir tree
@@ -32,7 +32,7 @@ jq -r '.layers[].digest' "pulled/blobs/sha256/${manifest#*:}" | while IFS=: read
 done
 mv tree/etc tree/usr/etc
 mkdir -p tree/sysroot tree/boot
-ostree commit -q --repo=peer/ostree/repo --branch=os --tree=dir=tree > commit
+ostree commit --repo=peer/ostree/repo --branch=os --tree=dir=tree > commit
 ostree admin deploy --sysroot=peer --os=basalt --karg=quiet os > /dev/null
 echo "$manifest" > deployed
 """
@@ -91,6 +91,7 @@ class Story:
         self.name = f"{host}/project/os:stable"
         subprocess.run(["skopeo", "login", f"--authfile={path}/auth.json", f"--cert-dir={path}/ca", f"--username={USER}",
                         "--password-stdin", host], input=PASSWORD.encode(), check=True, stdout=subprocess.DEVNULL)
+        shutil.copy(path / "auth.json", path / "config")
         paths = image_import.files_choose()
         for version in (1, 2):
             archive, _ = image_import.archive_make(paths, version == 2)
@@ -120,7 +121,7 @@ class Story:
         (self.path / "deployed").write_text("")
 
     def ours(self, verb, *words):
-        more = ["--authfile", self.path / "auth.json", "--config-root", self.path / "config"]
+        more = ["--authfile", "/auth.json", "--config-root", self.path / "config"]  # a file of that root
         return process.Side([self.program, "-q", "--sysroot", self.path / f"ours-{self.n}", *more, verb, *words])
 
     def peer(self, script=PEER):
