@@ -16,6 +16,8 @@
 #include "kube/kube_http.h"
 #include "machineconfig/machine_config_plan.h"
 
+enum { KUBECONFIG_LOOK_MS = 500 };
+
 static struct {
     const char *kubeconfig, *node, *once_from;
     bool skip_reboot;
@@ -114,20 +116,34 @@ static int loop(NodeLoop *l, const Kube *kube, int signals, Error *e)
     }
 }
 
+/* Whoever makes the node's own kubeconfig, a kubelet or `join`, may take its time. 1: asked to end. */
+static int wait_for_kubeconfig(int signals)
+{
+    if (access(opt.kubeconfig, F_OK) == 0)
+        return 0;
+    log_info("waits for %s", opt.kubeconfig);
+    while (access(opt.kubeconfig, F_OK) < 0)
+        if (poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, KUBECONFIG_LOOK_MS) > 0)
+            return 1;
+    return 0;
+}
+
 static int run(MachineHere *h, Report *report, Error *e)
 {
     KubeConfig config;
     _cleanup_(kube_freep)
     Kube *kube = NULL;
+    _cleanup_close_ int signals = block_signals();
+    if (signals < 0)
+        return error_errno(e, -errno, "signalfd");
+    if (wait_for_kubeconfig(signals))
+        return 0;
     int r = kubeconfig_load(h->arena, opt.kubeconfig, NULL, &config, report);
     if (r < 0)
         return error_set(e, -r, "%s cannot be used", opt.kubeconfig);
     r = kube_http_new(&config, &(KubeHttpOptions){.agent = "machine-config-daemon"}, &kube, e);
     if (r < 0)
         return r;
-    _cleanup_close_ int signals = block_signals();
-    if (signals < 0)
-        return error_errno(e, -errno, "signalfd");
     _cleanup_(node_loop_freep)
     NodeLoop *l = node_loop_new(
         &(NodeLoopOptions){.kube = kube, .node = opt.node, .machine = &h->m, .skip_reboot = opt.skip_reboot});
