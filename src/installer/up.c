@@ -1,8 +1,9 @@
 /* In order: the configs, by running `basalt create ignition-configs` as a user would; the machines' network;
  * the bootstrap, from bootstrap.ign; the master, from the bootstrap's config server; the workers, from the
- * master's. api-int.DOMAIN is where the chain is handed on: before each machine boots, its hosts file says
- * who answers (the load balancer's part elsewhere). Each step is told with its duration; when one fails, all
- * that was started is ended, and what was written stays to be looked into. */
+ * master's, whose control plane they join; then the bootstrap leaves. api-int.DOMAIN is where the chain is
+ * handed on: before each machine boots, its hosts file says who answers (the load balancer's part elsewhere).
+ * Each step is told with its duration; when one fails, all that was started is ended, and what was written
+ * stays to be looked into. */
 #include "installer/up.h"
 
 #include <fcntl.h>
@@ -240,6 +241,8 @@ static int wait_for_pools(Up *up, Error *e)
     if (r != 0)
         return r < 0 ? r : error_set(e, ETIMEDOUT, "the pools are not updated (log: %s/log)", master->dir);
     tell(up, true, "the control plane on master-0 has the pools updated", now_seconds() - start);
+    process_id_kill(&up->machines[0].init);
+    tell(up, true, "the bootstrap has left: nothing asks it any more", 0);
     return 0;
 }
 
@@ -274,10 +277,12 @@ static void print_next(const Up *up)
     printf("\n%zu machines in %.1f s. Try:\n", up->n_machines, now_seconds() - up->started);
     /* the end of the chain: the first worker, or the master when there is none */
     const Machine *end = &up->machines[up->n_machines > 2 ? 2 : 1];
-    const char *look = arena_printf(up->arena, "machine shell %s", end->name);
-    const char *const next[] = {"machine list", look, "machine log bootstrap", "down"};
+    const char *const next[][2] = {{"machine list", ""},
+                                   {"machine shell", " master-0 -- kubectl get machineconfigpools"},
+                                   {"machine shell", arena_printf(up->arena, " %s", end->name)},
+                                   {"down", ""}};
     for (size_t i = 0; i < ELEMENTS(next); i++)
-        printf("  %s %s --state %s\n", exe, next[i], up->state);
+        printf("  %s %s --state %s%s\n", exe, next[i][0], up->state, next[i][1]);
 }
 
 void up_end(const char *state)
