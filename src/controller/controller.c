@@ -160,6 +160,8 @@ static void cluster_seen(void *context, const Node *object)
     arena_free(c->cluster_arena);
     c->cluster_arena = a;
     c->cluster = cluster;
+    if (c->installed != kube_created(object))
+        csr_sync_again(c);
     c->installed = kube_created(object);
     c->sources_changed = true;
     for (size_t i = 0; i < c->fleet.pools.n; i++)

@@ -62,4 +62,5 @@ void drain_sync(Controller *c);
 void garbage_sync(Controller *c);
 void drain_sync_done(Controller *c);
 void csr_sync(Controller *c);
+void csr_sync_again(Controller *c); /* what was left for a person may be decided otherwise now */
 void csr_sync_done(Controller *c);

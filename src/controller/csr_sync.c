@@ -96,6 +96,12 @@ void controller_csr_gone(Controller *c, const char *name)
     item_free(name_list_take(&c->csrs, name));
 }
 
+void csr_sync_again(Controller *c)
+{
+    for (size_t i = 0; i < c->csrs.n; i++)
+        ((CsrItem *)c->csrs.items[i])->look_at = 0;
+}
+
 /* ---- calls ---- */
 
 static int call(Controller *c, const KubeRequest *q, Arena *a, KubeAnswer *ret)

@@ -172,7 +172,8 @@ static int write_file(int dirfd, const Node *w, Error *e)
     if (!path_inside(path) || !data || !node_string(data) || !mode || node_int(mode, &bits) < 0 ||
         base64_decode(data->string, data->len, &bytes) < 0)
         return error_set(e, EUCLEAN, "%s is damaged", ASSET_PENDING_FILE);
-    int r = make_parent(dirfd, path, strncmp(path, "auth/", 5) == 0 ? SECRET_DIR_MODE : DIR_MODE);
+    int r =
+        make_parent(dirfd, path, *path == '.' || strncmp(path, "auth/", 5) == 0 ? SECRET_DIR_MODE : DIR_MODE);
     if (r >= 0)
         r = file_write_at(dirfd, path, bytes.data ? bytes.data : "", bytes.len,
                           FILE_WRITE(.mode = (mode_t)bits, .sync = true));
@@ -197,8 +198,7 @@ static int change_do(int dirfd, const Node *change, Error *e)
     const char *aside = node_string(node_get(change, "aside"));
     int r;
 
-    if (!state || !writes || !moves || writes->kind != NODE_ARRAY || moves->kind != NODE_ARRAY ||
-        !path_inside(aside))
+    if (!writes || !moves || writes->kind != NODE_ARRAY || moves->kind != NODE_ARRAY || !path_inside(aside))
         return error_set(e, EUCLEAN, "%s is damaged: move it away", ASSET_PENDING_FILE);
     NODE_EACH (path, moves) {
         r = move_aside(dirfd, node_string(path), aside, e);
@@ -210,7 +210,7 @@ static int change_do(int dirfd, const Node *change, Error *e)
         if (r < 0)
             return r;
     }
-    r = object_write(dirfd, ASSET_STATE_FILE, state, e);
+    r = state ? object_write(dirfd, ASSET_STATE_FILE, state, e) : 0;
     if (r < 0)
         return r;
     if (unlinkat(dirfd, ASSET_PENDING_FILE, 0) < 0)
@@ -223,8 +223,10 @@ int asset_change_commit(Arena *a, const AssetChange *c, int dirfd, Error *e)
     Node *change = node_new(a, NODE_OBJECT), *state = node_new(a, NODE_OBJECT);
 
     node_set(a, state, "version", node_new_int(a, 1));
-    node_set(a, state, "assets", c->state);
-    node_set(a, change, "state", state);
+    if (c->state) {
+        node_set(a, state, "assets", c->state);
+        node_set(a, change, "state", state);
+    }
     node_set(a, change, "writes", c->writes);
     node_set(a, change, "moves", c->moves);
     node_set_string(a, change, "aside", c->aside);

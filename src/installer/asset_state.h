@@ -17,7 +17,7 @@ int asset_state_get(Arena *a, const Node *state, const char *asset, AssetValue *
 void asset_state_put(Arena *a, Node *state, const char *asset, const AssetValue *v);
 
 typedef struct AssetChange {
-    Node *state;  /* as it is to be */
+    Node *state;  /* as it is to be; NULL: there is none, only files change */
     Node *writes; /* [{path, mode, data}] */
     Node *moves;  /* [path]: into `aside` */
     const char *aside;

@@ -5,8 +5,6 @@
 #include "installer/asset_store.h"
 #include "installer/certificate_table.h"
 
-enum { CLOCK_SKEW = 300 };
-
 static const char *replace(Arena *a, const char *text, const char *what, const char *with)
 {
     const char *at = text ? strstr(text, what) : NULL;
@@ -67,6 +65,19 @@ static const CertificateRow *row_of(const char *asset)
     return NULL;
 }
 
+const CertificateRow *certificate_signer(const CertificateRow *row)
+{
+    return row->signed_by ? row_of(row->asset.parents[0]) : NULL;
+}
+
+const CertificateRow *certificate_row(const char *file)
+{
+    for (size_t i = 0; i < certificate_rows_n; i++)
+        if (strcmp(certificate_rows[i].file, file) == 0)
+            return &certificate_rows[i];
+    return NULL;
+}
+
 static KeyKind key_kind(AssetStore *s)
 {
     return strcmp(asset_store_options(s)->key_type, "rsa2048") == 0 ? KEY_RSA2048 : KEY_P256;
@@ -82,7 +93,7 @@ static int read_signer(const AssetFile *cert, const AssetFile *key, Certificate 
 int certificate_generate(AssetStore *s, const Asset *asset, AssetValue *ret, Error *e)
 {
     const CertificateRow *row = (const CertificateRow *)asset; /* its first member */
-    const CertificateRow *signer = row->signed_by ? row_of(asset->parents[0]) : NULL;
+    const CertificateRow *signer = certificate_signer(row);
     const InstallerOptions *options = asset_store_options(s);
     Arena *a = asset_store_arena(s);
     _cleanup_(certificate_freep)
@@ -97,7 +108,7 @@ int certificate_generate(AssetStore *s, const Asset *asset, AssetValue *ret, Err
         .organization = row->organization,
         .unit = row->unit,
         .use = row->use,
-        .not_before = options->now - (time_t)(CLOCK_SKEW / options->lifetime_scale),
+        .not_before = options->now - (time_t)(CERTIFICATE_BACKDATED / options->lifetime_scale),
         .not_after = options->now + (time_t)(life ? life : 1),
     };
     int r = 0;

@@ -27,6 +27,9 @@ extern const size_t certificate_rows_n;
 extern const BundleRow bundle_rows[];
 extern const size_t bundle_rows_n;
 
+const CertificateRow *certificate_row(const char *file);             /* NULL: none of that file */
+const CertificateRow *certificate_signer(const CertificateRow *row); /* NULL: it signs itself */
+enum { CERTIFICATE_BACKDATED = 300 }; /* seconds: machines whose clocks are a little behind take it too */
 int certificate_generate(AssetStore *s, const Asset *asset, AssetValue *ret, Error *e);
 int certificate_asset_validity(AssetStore *s, const AssetValue *v, time_t *ret_from, time_t *ret_until,
                                Error *e);

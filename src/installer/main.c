@@ -21,6 +21,22 @@ static const Verb create_verbs[] = {
     {0},
 };
 
+static const Verb certs_verbs[] = {
+    {.name = "show",
+     .help = "show until when certificates are good, and what renews them",
+     .options = certs_show_options,
+     .run = verb_certs_show},
+    {.name = "renew",
+     .help = "issue again what is due, from its signer's key",
+     .options = certs_renew_options,
+     .run = verb_certs_renew},
+    {.name = "recover",
+     .help = "make all of a directory good again, offline, or change nothing",
+     .options = certs_recover_options,
+     .run = verb_certs_recover},
+    {0},
+};
+
 static const Verb image_verbs[] = {
     {.name = "delta",
      .arguments = "FROM TO",
@@ -93,6 +109,7 @@ static const Verb verbs[] = {
      .min_args = 1,
      .max_args = 1},
     {.name = "graph", .help = "print what is made of what, for dot(1)", .run = verb_graph},
+    {.name = "certs", .help = "look at and renew certificates", .verbs = certs_verbs},
     {.name = "image", .help = "work with images of the operating system", .verbs = image_verbs},
     {.name = "up",
      .help = "run a local cluster of directory machines",
