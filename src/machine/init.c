@@ -23,7 +23,7 @@ enum { UNITS_MAX = 64, ARGUMENTS_MAX = 64, UNIT_SIZE_MAX = 1 << 20 };
 typedef struct Service {
     const char *name;
     char *argv[ARGUMENTS_MAX + 1];
-    bool restart;
+    bool restart, always; /* when it has failed; whatever its end was */
     pid_t pid;
 } Service;
 
@@ -94,8 +94,10 @@ static void take_line(Init *init, Service *s, char *line)
         split_command(init->arena, line + sizeof(start) - 1, s->argv);
     else if (!strncmp(line, wanted, sizeof(wanted) - 1))
         link_wants(s->name, line + sizeof(wanted) - 1);
-    else if (!strncmp(line, restart, sizeof(restart) - 1))
+    else if (!strncmp(line, restart, sizeof(restart) - 1)) {
         s->restart = strcmp(line + sizeof(restart) - 1, "no") != 0;
+        s->always = strcmp(line + sizeof(restart) - 1, "always") == 0;
+    }
 }
 
 static void add_unit(Init *init, const char *name)
@@ -154,7 +156,7 @@ static void ended(Init *init, pid_t pid, int status)
         bool failed = !WIFEXITED(status) || WEXITSTATUS(status);
         dprintf(STDERR_FILENO, "init: %s %s\n", s->name, failed ? "failed" : "is done");
         s->pid = 0;
-        if (failed && s->restart) {
+        if (s->always || (failed && s->restart)) {
             nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
             start(s);
         }

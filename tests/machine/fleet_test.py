@@ -115,6 +115,25 @@ class Fleet(unittest.TestCase):
         self.assertNotIn("control-plane", self.kubectl("get", "machineconfigs", "-o", "yaml"))
         self.assertTrue((pathlib.Path(self.state) / "machines/master-0/root/etc/basalt/control-plane/tls").is_dir())
 
+    def test_certificates_are_renewed(self):
+        plane = pathlib.Path(self.state) / "machines/master-0/root/etc/basalt/control-plane"
+        before = (plane / "tls/basalt-apiserver.crt").read_text()
+        given = self.file("master-0", "/etc/mcs/kubeconfig")
+        self.assertEqual(self.inside("master-0", "basalt-certs-renew").returncode, 0)
+        self.assertEqual((plane / "tls/basalt-apiserver.crt").read_text(), before)  # nothing was due
+        # no systemd runs here: the API is ended, and its service starts it anew
+        script = "systemctl() { pkill -x basalt-apiserve; }; set -- --all; . /usr/local/bin/basalt-certs-renew"
+        run = self.inside("master-0", "bash", "-c", script)
+        self.assertEqual(run.returncode, 1, run.stderr)  # the root's key is not in the cluster
+        self.assertNotEqual((plane / "tls/basalt-apiserver.crt").read_text(), before)
+        self.assertNotEqual(self.file("master-0", "/etc/mcs/kubeconfig"), given)
+        served = "openssl s_client -connect localhost:6443 </dev/null 2>/dev/null | openssl x509 -noout -fingerprint"
+        of_file = "openssl x509 -noout -fingerprint -in /etc/basalt/control-plane/tls/basalt-apiserver.crt"
+        new = self.inside("master-0", "sh", "-c", of_file).stdout
+        self.until(lambda: self.inside("master-0", "sh", "-c", served).stdout, lambda t: t == new)
+        self.change(config("52-after", CONF + ".d/52", "# renewed\n"))  # and the fleet goes on
+        self.assertEqual(self.file("worker-0", CONF + ".d/52"), "# renewed\n")
+
     def test_pids_limit(self):
         master = self.file("master-0")
         self.change(config("10-worker-container-runtime", CONF, "[crio.runtime]\npids_limit = 1500\n"))

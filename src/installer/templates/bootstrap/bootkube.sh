@@ -36,16 +36,18 @@ credentials() {
 hand_over() {
     rm -rf hand-over/tree
     plane=hand-over/tree/etc/basalt/control-plane
-    mkdir -p "$plane/manifests" hand-over/tree/etc/mcs hand-over/tree/etc/ssl hand-over/tree/etc/systemd/system
+    mkdir -p "$plane/manifests" hand-over/tree/etc/mcs hand-over/tree/etc/ssl hand-over/tree/etc/systemd/system \
+        hand-over/tree/usr/local/bin
     cp -R tls "$plane/tls"
     cp machine-configs/*.yaml manifests/* openshift/* hand-over/controller-config.yaml "$plane/manifests/"
     sed 's,\(server: https://\)[^:]*:,\1localhost:,' auth/kubeconfig >"$plane/kubeconfig"
     cp /etc/mcs/kubeconfig /etc/mcs/tokens.json hand-over/tree/etc/mcs/
     cp -R /etc/ssl/mcs hand-over/tree/etc/ssl/mcs
-    cp hand-over/*.service hand-over/tree/etc/systemd/system/
+    cp hand-over/*.service hand-over/*.timer hand-over/tree/etc/systemd/system/
+    cp hand-over/basalt-certs-renew hand-over/tree/usr/local/bin/
     mkdir -p /etc/mcs/bootstrap/machine-more
     basalt create machine-config --name control-plane --role master --tree hand-over/tree \
-        --enable basalt-apiserver.service --enable machine-config-controller.service \
+        --enable basalt-apiserver.service --enable basalt-certs-renew.timer --enable machine-config-controller.service \
         --enable machine-config-server.service --output hand-over/control-plane.yaml
     mv hand-over/control-plane.yaml /etc/mcs/bootstrap/machine-more/master.yaml
 }
