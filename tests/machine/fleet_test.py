@@ -5,6 +5,7 @@ way back. The user's kubectl does it; there is nothing of the test's own in betw
 import json
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import sys
@@ -133,6 +134,33 @@ class Fleet(unittest.TestCase):
         self.until(lambda: self.inside("master-0", "sh", "-c", served).stdout, lambda t: t == new)
         self.change(config("52-after", CONF + ".d/52", "# renewed\n"))  # and the fleet goes on
         self.assertEqual(self.file("worker-0", CONF + ".d/52"), "# renewed\n")
+
+    def test_killed_at_random(self):
+        """API, controller, config server and daemons are killed while the pool changes; all of it arrives."""
+        rng = random.Random(5)
+        programs = {"master-0": ["basalt-apiserve", "machine-config-", "machine-config-"], "worker-0": ["machine-config-"],
+                    "worker-1": ["machine-config-"]}
+        for number in range(2):
+            path = "/etc/killed.conf" if number % 2 else CONF + ".d/57"  # with a reboot, and without
+            text = f"# {number}\n"
+            end = time.monotonic() + 120
+            while self.apply(config("57-killed", path, text)).returncode != 0 and time.monotonic() < end:
+                time.sleep(0.2)  # the API was killed a moment ago
+            for _ in range(6):
+                machine = rng.choice(list(programs))
+                self.inside(machine, "pkill", "-9", "-x", rng.choice(programs[machine]))
+                time.sleep(rng.uniform(0, 0.6))
+
+            def state():
+                try:
+                    pool = self.pool()
+                    there = [self.file(w, path) == text for w in ("worker-0", "worker-1")]
+                except (AssertionError, OSError):
+                    return None
+                return pool if all(there) else None
+            self.until(state, lambda p: p and p["Updated"] and p["has"] == p["target"], 120)
+        cordoned = [n["metadata"]["name"] for n in self.get("nodes")["items"] if n.get("spec", {}).get("unschedulable")]
+        self.assertEqual(cordoned, [])
 
     def test_pids_limit(self):
         master = self.file("master-0")
