@@ -10,4 +10,4 @@ _basalt_complete() {
         mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$cur")
     fi
 }
-complete -F _basalt_complete basalt basalt-os machine-config-server
+complete -F _basalt_complete basalt basalt-apiserver basalt-os machine-config-controller machine-config-daemon machine-config-server

@@ -22,7 +22,10 @@ typedef struct Scratch {
 
 static inline Scratch scratch_open(void)
 {
-    Scratch s = {.path = "/tmp/basalt-test-XXXXXX"};
+    const char *tmp = getenv("TMPDIR");
+    Scratch s = {.fd = -EBADF};
+    assert_true(snprintf(s.path, sizeof(s.path), "%s/basalt-test-XXXXXX", tmp && *tmp ? tmp : "/tmp") <
+                (int)sizeof(s.path));
     assert_non_null(mkdtemp(s.path));
     s.fd = open(s.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(s.fd >= 0);

@@ -34,7 +34,7 @@ typedef struct ApiRequest {
     const char *namespace, *name, *subresource; /* NULL: none; namespace NULL: all of them */
     const char *label_selector, *field_selector, *resource_version, *version_match, *continue_token;
     unsigned limit, timeout_sec;
-    bool bookmarks, initial_events, dry_run, force;
+    bool bookmarks, initial_events, dry_run, force, strict; /* strict: no field that the kind does not have */
     KubePatch patch;
     const char *field_manager, *propagation, *grace; /* grace: seconds as text */
     WatchForm form;

@@ -32,6 +32,7 @@ typedef struct ApiCall {
     const char *disrupted[16]; /* namespaces whose pods or budgets were written */
     size_t n_disrupted;
     bool refreshing;
+    bool applied; /* its managed fields are set */
 } ApiCall;
 
 /* A stored object, as it is stored. */
@@ -72,7 +73,7 @@ int call_answer_shown(ApiCall *c, unsigned code, Node *list_or_object); /* in th
 Node *object_metadata(ApiCall *c, Node *object); /* made when it is not there */
 bool list_has(const Node *list, const char *text);
 const char *time_text(Arena *a, int64_t seconds); /* RFC 3339 */
-int64_t time_parse(const char *text);              /* < 0: none */
+int64_t time_parse(const char *text);             /* < 0: none */
 const char *uid_new(Arena *a);
 
 /* ---- api_meta.c ---- */

@@ -139,6 +139,20 @@ static void write_text(ApiCall *c, Node *node, Object *ret)
     ret->n = b.len;
 }
 
+/* What was only tried has no revision of its own. */
+static void show_as_before(ApiCall *c, const Object *former, Object *o)
+{
+    _cleanup_buf_ Buf b = BUF_INIT;
+    o->node = node_copy(c->a, o->node);
+    node_remove(node_get(o->node, "metadata"), "resourceVersion");
+    if (former)
+        node_set_string(c->a, node_get(o->node, "metadata"), "resourceVersion",
+                        kube_resource_version(former->node));
+    json_write(o->node, JSON_COMPACT, &b);
+    o->json = arena_memdup(c->a, b.data, b.len);
+    o->n = b.len;
+}
+
 int object_put(ApiCall *c, const ApiKind *k, const Object *former, Node *node, Object *ret)
 {
     Object o;
@@ -165,6 +179,8 @@ int object_put(ApiCall *c, const ApiKind *k, const Object *former, Node *node, O
     r = record_owners(c, &key, node, former ? former->node : NULL);
     if (r >= 0 && ret)
         *ret = o;
+    if (r >= 0 && ret && c->q && c->q->dry_run)
+        show_as_before(c, former, ret);
     return r;
 }
 

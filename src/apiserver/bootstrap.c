@@ -1,11 +1,11 @@
-/* What is there is left alone, so that an administrator may change it; what is not is made. The texts are in
- * bootstrap_text.c. They go through the same rules as what a user sends. */
+/* What is there is left alone, so that an administrator may change it; what is not is made. The texts are
+ * objects/first.yaml and deploy/crds, built in. They go through the same rules as what a user sends. */
 #include "apiserver/bootstrap.h"
 
 #include <string.h>
 
 #include "apiserver/api_call.h"
-#include "apiserver/bootstrap_text.h"
+#include "format/template.h"
 #include "format/yaml.h"
 #include "kube/kube_kind.h"
 
@@ -36,15 +36,17 @@ static int ensure(Api *api, Arena *a, const Node *object, Error *e)
                : error_set(e, EINVAL, "making %s '%s': %s", k->kube.kind, key.name, answer.json);
 }
 
+extern const TemplateFile first_objects[];
+
 int bootstrap_objects(Api *api, Error *e)
 {
     _cleanup_arena_ Arena *a = arena_new();
     _cleanup_report_ Report r = REPORT_INIT(a);
-    for (const char *const *text = bootstrap_texts; *text; text++) {
-        Source source = {.name = "bootstrap", .text = *text, .len = strlen(*text)};
+    for (const TemplateFile *f = first_objects; f->name; f++) {
+        Source source = {.name = f->name, .text = f->text, .len = f->len};
         Node *documents;
         if (yaml_read_all(a, &source, SEVERITY_ERROR, &documents, &r) < 0)
-            return error_set(e, EINVAL, "an object of the beginning: %s", r.entries[0].message);
+            return error_set(e, EINVAL, "%s: %s", f->name, report_first_error(&r));
         NODE_EACH (d, documents) {
             int code = ensure(api, a, d, e);
             if (code < 0)

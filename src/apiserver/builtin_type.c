@@ -48,12 +48,17 @@ const BuiltinType *builtin_type_of_kind(const KubeKind *kind)
 {
     char name[TYPE_NAME_MAX];
     const char *group = *kind->group ? kind->group : "core";
-    int n = snprintf(name, sizeof(name), "%.*s.%s.%s", (int)strcspn(group, "."), group, kind->version,
-                     kind->kind);
+    const char *versions[] = {kind->version, "v1"};
+    const BuiltinType *found = NULL;
     /* Groups of others may start with the same word. */
     if (strchr(group, '.') && !strstr(group, ".k8s.io"))
         return NULL;
-    return n < TYPE_NAME_MAX ? builtin_type_get(name) : NULL;
+    for (size_t i = 0; i < ELEMENTS(versions) && !found; i++) {
+        int n = snprintf(name, sizeof(name), "%.*s.%s.%s", (int)strcspn(group, "."), group, versions[i],
+                         kind->kind);
+        found = n < TYPE_NAME_MAX ? builtin_type_get(name) : NULL;
+    }
+    return found;
 }
 
 static Span until(const char **at, const char *stops)

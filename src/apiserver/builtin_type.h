@@ -40,6 +40,7 @@ typedef struct BuiltinField {
 } BuiltinField;
 
 const BuiltinType *builtin_type_get(const char *name); /* NULL: none */
+/* Former versions (policy/v1beta1) have the fields of v1. NULL: none. */
 const BuiltinType *builtin_type_of_kind(const KubeKind *kind);
 /* The n-th type, in no particular order; NULL past the last. */
 const BuiltinType *builtin_type_at(size_t n);

@@ -167,6 +167,13 @@ const BuiltinType builtin_types_groups[] = {
     {"coordination.v1.LeaseSpec",
      "holderIdentity:string leaseDurationSeconds:int32 acquireTime:microtime renewTime:microtime "
      "leaseTransitions:int32 strategy:string preferredHolder:string"},
+    {"events.v1.Event",
+     "apiVersion:string kind:string metadata:meta.v1.ObjectMeta eventTime:microtime! "
+     "series:EventSeries reportingController:string reportingInstance:string action:string "
+     "reason:string regarding:core.v1.ObjectReference# related:core.v1.ObjectReference# note:string "
+     "type:string deprecatedSource:core.v1.EventSource deprecatedFirstTimestamp:time "
+     "deprecatedLastTimestamp:time deprecatedCount:int32"},
+    {"events.v1.EventSeries", "count:int32! lastObservedTime:microtime!"},
     {"meta.v1.Condition",
      "type:string! status:string! observedGeneration:int64 lastTransitionTime:time! reason:string! "
      "message:string!"},

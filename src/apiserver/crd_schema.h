@@ -14,6 +14,10 @@ typedef struct CrdSchema CrdSchema;
 /* 0; or -EINVAL with findings about why no CRD may have it, at spec.validation.openAPIV3Schema. The schema
  * borrows from the tree. */
 int crd_schema_read(Arena *a, const Node *openapi_v3_schema, CrdSchema **ret, Report *r);
+/* At another place: a real server says spec.validation where all versions have the same schema, as one
+ * version always has, else spec.versions[0].schema.openAPIV3Schema. */
+int crd_schema_read_at(Arena *a, const Node *openapi_v3_schema, const PathStep *path, CrdSchema **ret,
+                       Report *r);
 
 /* Takes away fields that the schema does not know, then fills in defaults. apiVersion, kind and metadata
  * stay, at the root and in embedded resources. */

@@ -224,11 +224,11 @@ CrdSchema *crd_schema_property(const CrdSchema *s, const char *name)
     return NULL;
 }
 
-int crd_schema_read(Arena *a, const Node *openapi_v3_schema, CrdSchema **ret, Report *r)
+int crd_schema_read_at(Arena *a, const Node *openapi_v3_schema, const PathStep *path, CrdSchema **ret,
+                       Report *r)
 {
     Reader reader = {.arena = a, .report = r};
     size_t before = r->errors;
-    const PathStep *path = PATH_KEY(PATH_KEY(PATH_KEY(NULL, "spec"), "validation"), "openAPIV3Schema");
     CrdSchema *s = read_schema(&reader, openapi_v3_schema, path);
     if (s && r->errors == before)
         crd_schema_check(s, path, r);
@@ -236,4 +236,10 @@ int crd_schema_read(Arena *a, const Node *openapi_v3_schema, CrdSchema **ret, Re
         return -EINVAL;
     *ret = s;
     return 0;
+}
+
+int crd_schema_read(Arena *a, const Node *openapi_v3_schema, CrdSchema **ret, Report *r)
+{
+    const PathStep *path = PATH_KEY(PATH_KEY(PATH_KEY(NULL, "spec"), "validation"), "openAPIV3Schema");
+    return crd_schema_read_at(a, openapi_v3_schema, path, ret, r);
 }

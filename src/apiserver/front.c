@@ -301,6 +301,7 @@ static int read_call(Asked *q, const Route *r, ApiRequest *call)
         .initial_events = query_is_true(q, "sendInitialEvents"),
         .dry_run = query(q, "dryRun") != NULL,
         .force = query_is_true(q, "force"),
+        .strict = query(q, "fieldValidation") && !strcmp(query(q, "fieldValidation"), "Strict"),
         .field_manager = manager(q),
         .propagation = query(q, "propagationPolicy"),
         .grace = query(q, "gracePeriodSeconds"),

@@ -6,6 +6,7 @@
 #include "apiserver/crd_rules.h"
 #include "apiserver/crd_schema.h"
 #include "apiserver/field_error.h"
+#include "apiserver/unknown_fields.h"
 #include "format/data_url.h"
 #include "kube/kube_kind.h"
 #include "machineconfig/machine_config.h"
@@ -207,15 +208,15 @@ static int prepare_pdb(ApiCall *c, Node *object, const Node *old)
     return 0;
 }
 
-static int check_machine_report(ApiCall *c, const Report *r)
+static int check_machine_report(ApiCall *c, const Node *object, const Report *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         const ReportEntry *x = &r->entries[i];
         if (x->severity != SEVERITY_ERROR)
             continue;
         const char *path = strncmp(x->path, "$.", 2) ? "<nil>" : x->path + 2;
-        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(NULL, arena_strdup(c->a, path)), NULL, "%s",
-                        x->message);
+        field_error_add(&c->report, FIELD_INVALID, PATH_KEY(NULL, arena_strdup(c->a, path)),
+                        node_get_path(object, path), "%s", x->message);
     }
     return 0;
 }
@@ -231,7 +232,7 @@ static int prepare_machine_config(ApiCall *c, Node *object, const Node *old)
     if (b.len > MACHINE_CONFIG_SIZE_MAX)
         field_error_add(&c->report, FIELD_TOO_LONG, PATH_KEY(NULL, "spec"), NULL,
                         "must have at most %d bytes", MACHINE_CONFIG_SIZE_MAX);
-    return check_machine_report(c, &r);
+    return check_machine_report(c, object, &r);
 }
 
 static int prepare_machine_config_pool(ApiCall *c, Node *object, const Node *old)
@@ -240,7 +241,7 @@ static int prepare_machine_config_pool(ApiCall *c, Node *object, const Node *old
     MachineConfigPool *pool;
     (void)old;
     (void)machine_config_pool_read(c->a, object, &pool, &r);
-    return check_machine_report(c, &r);
+    return check_machine_report(c, object, &r);
 }
 
 static int prepare_binding(ApiCall *c, Node *object, const Node *old)
@@ -274,12 +275,34 @@ static const struct {
     {"machineconfigpools.machineconfiguration.openshift.io", prepare_machine_config_pool},
 };
 
+/* What is unknown goes; a client that asked for it hears of it instead. */
+static int drop_unknown(ApiCall *c, const ApiKind *k, Node *object)
+{
+    _cleanup_report_ Report unknown = REPORT_INIT(c->a);
+    _cleanup_buf_ Buf b = BUF_INIT;
+    KubeKind kind = k->kube;
+    if (!strchr(node_string(node_get(object, "apiVersion")), '/')) /* an event of the other group, as stored */
+        kind.group = "";
+    if (!k->custom)
+        unknown_fields_drop(&kind, object, &unknown);
+    else if (c->q->version->schema)
+        crd_schema_apply_reporting(c->a, c->q->version->schema, object, &unknown);
+    for (size_t i = 0; i < unknown.n; i++)
+        buf_addf(&b, "%s%s", i ? ", " : "", unknown.entries[i].message);
+    if (c->q->strict && unknown.n)
+        return call_bad_request(c,
+                                "%s in version \"%s\" cannot be handled as a %s: strict decoding error: %s",
+                                k->kube.kind, c->q->version->name, k->kube.kind, b.data);
+    return 0;
+}
+
 int kind_prepare(ApiCall *c, const ApiKind *k, Node *object, const Node *old)
 {
-    if (c->q->version->schema) {
-        crd_schema_apply(c->a, c->q->version->schema, object);
+    int r = drop_unknown(c, k, object);
+    if (r < 0)
+        return r;
+    if (c->q->version->schema)
         crd_schema_validate(c->q->version->schema, object, &c->report);
-    }
     for (size_t i = 0; i < ELEMENTS(rules); i++)
         if (!strcmp(rules[i].store, k->store))
             return rules[i].rule(c, object, old);

@@ -17,7 +17,13 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 
-enum { CONNECTIONS = 20000, FILES_MAX = CONNECTIONS + 256, PEM_MAX = 1 << 20, EXIT_FILES = 3 };
+enum {
+    CONNECTIONS = 20000,
+    HEADERS = 4608,
+    FILES_MAX = CONNECTIONS + 256,
+    PEM_MAX = 1 << 20,
+    EXIT_FILES = 3
+};
 
 static struct {
     const char *data, *listen, *certificate, *key, *client_ca, *tokens, *user;
@@ -154,6 +160,7 @@ static int open_all(const Files *files, Front *f, Arena *a, HttpServer **server,
     HttpServerOptions h = {.address = address,
                            .tls = true,
                            .connections = CONNECTIONS,
+                           .headers = HEADERS,
                            .body_max = API_BODY_MAX,
                            .client_ca = files->ca.data,
                            .handler = front_answer,

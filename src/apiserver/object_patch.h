@@ -13,6 +13,7 @@ enum {
     PATCH_OPERATIONS_MAX = 10000, /* as a real server */
     PATCH_VALUES_MAX = 1000000,   /* nodes that copy operations may add in all */
     PATCH_LIST_MAX = 4096,        /* items of a list that is merged item by item */
+    PATCH_WORK_MAX = 300000000,   /* members walked over: about a second */
     PATCH_DEPTH_MAX = 512,        /* of what is made */
 };
 

@@ -4,15 +4,27 @@
 
 #include "apiserver/api_call.h"
 #include "apiserver/field_error.h"
-#include "apiserver/pending.h"
+#include "apiserver/managed_fields.h"
 #include "apiserver/object_patch.h"
 #include "kube/kube_kind.h"
 
+static FieldManager manager_of(const ApiCall *c)
+{
+    KubeKind *shown = ARENA_NEW(c->a, KubeKind);
+    *shown = c->q->kind->kube;
+    shown->version = c->q->version->name;
+    return (FieldManager){.kind = shown,
+                          .schema = c->q->version->schema,
+                          .manager = c->q->field_manager,
+                          .subresource = c->q->subresource,
+                          .now = c->now,
+                          .force = c->q->force};
+}
+
 static void own_fields(ApiCall *c, const Node *old, Node *object)
 {
-    managed_fields_update(
-        c->a, c->q->kind, c->q->version, old, object,
-        &(FieldManager){.name = c->q->field_manager, .subresource = c->q->subresource, .now = c->now});
+    const FieldManager m = manager_of(c);
+    managed_fields_update(c->a, &m, old, object);
 }
 
 static int create(ApiCall *c, Node *object)
@@ -22,7 +34,8 @@ static int create(ApiCall *c, Node *object)
     if (r < 0)
         return r;
     object = object_taken(c, object);
-    own_fields(c, NULL, object);
+    if (!c->applied)
+        own_fields(c, NULL, object);
     r = object_put(c, c->q->kind, NULL, object, &o);
     return r < 0 ? r : call_answer(c, 201, &o);
 }
@@ -69,10 +82,9 @@ static int finish_update(ApiCall *c, const Object *old, Node *object, unsigned c
         if (r < 0)
             return r;
     }
-    if (node_equal(old->node, object))
-        return call_answer(c, code, old);
-    own_fields(c, old->node, object);
-    if (node_equal(old->node, object))
+    if (!c->applied && !node_equal(old->node, object))
+        own_fields(c, old->node, object);
+    if (managed_fields_same(old->node, object))
         return call_answer(c, code, old);
     int r = object_put(c, c->q->kind, old, object, &o);
     if (r >= 0)
@@ -140,46 +152,27 @@ static int apply_patch(ApiCall *c, const Object *old, Node **ret)
     return r < 0 ? refuse_patch(c, r, &e) : 0;
 }
 
-static int refuse_conflicts(ApiCall *c, const Node *causes)
-{
-    Node *details = node_new(c->a, NODE_OBJECT);
-    node_set(c->a, details, "causes", (Node *)causes);
-    Buf b = BUF_INIT;
-    NODE_EACH (n, causes)
-        buf_addf(&b, "%s%s: %s", b.len ? "\n" : "", node_string(node_get(n, "message")),
-                 node_string(node_get(n, "field")));
-    int r = call_refuse(c, 409, "Conflict", details, "Apply failed with %zu conflict%s: %s", causes->n,
-                        causes->n == 1 ? "" : "s", b.data ? b.data : "");
-    buf_done(&b);
-    return r;
-}
-
 static int apply(ApiCall *c, const Object *old)
 {
-    Node *object = NULL, *conflicts = NULL;
+    Node *object = NULL, *status = NULL;
     Error e = ERROR_INIT;
-    const FieldManager manager = {
-        .name = c->q->field_manager, .subresource = c->q->subresource, .now = c->now, .force = c->q->force};
+    const FieldManager m = manager_of(c);
     Node *live = old ? object_shown(c, node_copy(c->a, old->node)) : NULL;
     if (!c->q->field_manager)
         return call_bad_request(c,
                                 "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is "
                                 "required for apply patch");
-    int r = managed_fields_apply(c->a, c->q->kind, c->q->version, live, c->q->body, &manager, &object,
-                                 &conflicts, &e);
-    if (r == -EEXIST && conflicts)
-        return refuse_conflicts(c, conflicts);
+    int r = managed_fields_apply(c->a, &m, live, c->q->body, &object, &status, &e);
+    if (r == -ESTALE && status) {
+        call_answer_node(c, 409, status);
+        return REFUSED;
+    }
     if (r < 0)
-        return refuse_patch(c, r, &e);
+        return call_bad_request(c, "%s", e.text);
+    c->applied = true;
     if (old)
         return finish_update(c, old, object, 200);
-    Object o;
-    r = object_prepare_new(c, object);
-    if (r < 0)
-        return r;
-    object = object_taken(c, object);
-    r = object_put(c, c->q->kind, NULL, object, &o);
-    return r < 0 ? r : call_answer(c, 201, &o);
+    return create(c, object);
 }
 
 int call_patch(ApiCall *c)

@@ -183,8 +183,11 @@ static Node *write_builtin(Writer *w, const BuiltinType *type)
 
 static void write_kind_names(Arena *a, Node *schema, const KubeKind *kind, const char *suffix)
 {
-    Node *list = node_set(a, schema, "x-kubernetes-group-version-kind", node_new(a, NODE_ARRAY));
-    Node *gvk = node_append(list, node_new(a, NODE_OBJECT));
+    static const char name[] = "x-kubernetes-group-version-kind";
+    Node *list = node_get(schema, name), *gvk;
+    if (!list)
+        list = node_set(a, schema, name, node_new(a, NODE_ARRAY));
+    gvk = node_append(list, node_new(a, NODE_OBJECT));
     node_set_string(a, gvk, "group", kind->group);
     node_set_string(a, gvk, "kind", arena_printf(a, "%s%s", kind->kind, suffix));
     node_set_string(a, gvk, "version", kind->version);

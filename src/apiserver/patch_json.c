@@ -11,6 +11,7 @@ typedef struct Patch {
     Arena *arena;
     Node *document;
     size_t values; /* added by copies so far */
+    size_t work;   /* members and items walked over so far */
     Error *error;
 } Patch;
 
@@ -82,6 +83,7 @@ static int find(Patch *p, const char *pointer, Place *ret)
         const char *key = decode(p->arena, at, n);
         if (parent->kind != NODE_OBJECT && parent->kind != NODE_ARRAY)
             return -ENOENT;
+        p->work += parent->n;
         ret->depth++;
         if (!at[n]) {
             ret->parent = parent;
@@ -347,6 +349,8 @@ int object_patch_json(Arena *a, const Node *target, const Node *patch, Node **re
         int r = run(&p, o);
         if (r < 0)
             return r;
+        if (p.work > PATCH_WORK_MAX)
+            return error_set(e, E2BIG, "The JSON patch takes too long for an object of this size");
     }
     *ret = p.document;
     return 0;

@@ -20,6 +20,7 @@
 typedef struct Merge {
     Arena *arena;
     Error *error;
+    size_t work; /* members walked over so far */
 } Merge;
 
 /* How a list is merged. */
@@ -400,16 +401,23 @@ static int merge_member(Merge *m, const BuiltinType *type, Node *target, const N
 
 static int merge_members(Merge *m, const BuiltinType *type, Node *target, const Node *patch)
 {
-    char order[256];
+    char name[256];
+    bool ordered = false;
     int r = 0;
+    m->work += (patch->n + 1) * (target->n + 1);
+    if (m->work > PATCH_WORK_MAX)
+        return error_set(m->error, E2BIG, "The patch takes too long for an object of this size");
     NODE_EACH (p, patch)
-        if (r == 0 && starts(p->key, ORDER_PREFIX))
+        if (r == 0 && starts(p->key, ORDER_PREFIX)) {
+            ordered = true;
             r = merge_ordered(m, type, target, patch, p);
+        }
     NODE_EACH (p, patch) {
         if (r < 0)
             return r;
-        snprintf(order, sizeof(order), ORDER_PREFIX "%s", p->key);
-        if (starts(p->key, ORDER_PREFIX) || !strcmp(p->key, RETAIN_KEYS) || node_get(patch, order))
+        snprintf(name, sizeof(name), ORDER_PREFIX "%s", p->key);
+        if (starts(p->key, ORDER_PREFIX) || !strcmp(p->key, RETAIN_KEYS) ||
+            (ordered && node_get(patch, name)))
             continue;
         r = starts(p->key, DELETE_PREFIX) ? delete_scalars(m, target, p) : merge_member(m, type, target, p);
     }

@@ -353,6 +353,9 @@ int protobuf_read(Arena *a, const void *data, size_t n, Node **ret, Error *e)
     if (n < 4 || memcmp(data, "k8s", 4))
         return error_set(e, EBADMSG, "the body is no object in protobuf");
     s.p += 4;
+    for (Span whole = s; whole.p < whole.end;)
+        if (!read_field(&whole, &part))
+            return error_set(e, EBADMSG, "the body is cut off");
     (void)wrapped(s, 2, &raw);
     if (!wrapped(s, 1, &type) || !wrapped(type.bytes, 1, &part) || !(api = text_of(&r, part.bytes)) ||
         !wrapped(type.bytes, 2, &part) || !(kind = text_of(&r, part.bytes)))

@@ -67,21 +67,22 @@ static const char *const texts[SQL_N] = {
     [SQL_MARK] = "SAVEPOINT mark",
     [SQL_KEEP] = "RELEASE mark",
     [SQL_UNDO] = "ROLLBACK TO mark",
-    [SQL_GET] = "SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v.namespace = ?2 AND v.name = ?3 AND v." STANDS,
-    [SQL_LIST] = "SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v." STANDS WITHIN
-                 " ORDER BY v.namespace, v.name LIMIT ?6",
+    [SQL_GET] =
+        ("SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v.namespace = ?2 AND v.name = ?3 AND v." STANDS),
+    [SQL_LIST] = ("SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v." STANDS WITHIN
+                  " ORDER BY v.namespace, v.name LIMIT ?6"),
     [SQL_LIST_ONE] =
-        "SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v." STANDS WITHIN_ONE " ORDER BY v.name LIMIT ?6",
-    [SQL_LIST_THEN] = "SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v.revision <= ?7 AND v." STANDS WITHIN
-                      " UNION ALL SELECT " COLUMNS FROM
-                      "WHERE v.next > ?7 AND v.revision <= ?7 AND v.kind = ?1 AND v.verb < 2" WITHIN
-                      " ORDER BY 2, 3 LIMIT ?6",
-    [SQL_COUNT] = "SELECT count(*) FROM version v WHERE v.kind = ?1 AND v." STANDS WITHIN,
-    [SQL_CHANGES] = "SELECT " COLUMNS ", f.json" FROM "LEFT JOIN body f ON f.revision = v.former"
-                    " WHERE v.revision > ?2 AND v.kind = ?1 ORDER BY v.revision",
+        ("SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v." STANDS WITHIN_ONE " ORDER BY v.name LIMIT ?6"),
+    [SQL_LIST_THEN] = ("SELECT " COLUMNS FROM "WHERE v.kind = ?1 AND v.revision <= ?7 AND v." STANDS WITHIN
+                       " UNION ALL SELECT " COLUMNS FROM
+                       "WHERE v.next > ?7 AND v.revision <= ?7 AND v.kind = ?1 AND v.verb < 2" WITHIN
+                       " ORDER BY 2, 3 LIMIT ?6"),
+    [SQL_COUNT] = ("SELECT count(*) FROM version v WHERE v.kind = ?1 AND v." STANDS WITHIN),
+    [SQL_CHANGES] = ("SELECT " COLUMNS ", f.json" FROM "LEFT JOIN body f ON f.revision = v.former"
+                     " WHERE v.revision > ?2 AND v.kind = ?1 ORDER BY v.revision"),
     [SQL_SUPERSEDE] =
-        "UPDATE version SET next = ?5 WHERE kind = ?1 AND namespace = ?2 AND name = ?3 AND next "
-        "IS NULL AND revision = ?4",
+        ("UPDATE version SET next = ?5 WHERE kind = ?1 AND namespace = ?2 AND name = ?3 AND next "
+         "IS NULL AND revision = ?4"),
     [SQL_VERSION] = "INSERT INTO version VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [SQL_BODY] = "INSERT INTO body VALUES (?1, ?2)",
     [SQL_OWN] = "INSERT OR IGNORE INTO owner VALUES (?1, ?2, ?3, ?4)",
@@ -208,8 +209,9 @@ static char *database_path(const char *directory)
 
 static int lock_directory(const char *directory, int *ret, Error *e)
 {
-    if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-        return error_errno(e, -errno, "making '%s'", directory);
+    int made = dir_make_all_at(AT_FDCWD, directory, 0700);
+    if (made < 0)
+        return error_errno(e, made, "making '%s'", directory);
     _cleanup_close_ int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_close_ int fd = dir < 0 ? -EBADF : openat(dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)

@@ -189,10 +189,18 @@ static void print_service(Row *row, const Node *o)
     cell_text(row, labels_text(row->arena, node_get_path(o, "spec.selector")));
 }
 
+/* events.k8s.io has other names for the same. */
+static const char *either(const Node *o, const char *path, const char *other, const char *otherwise)
+{
+    return text_at(o, path, text_at(o, other, otherwise));
+}
+
 static const char *event_source(Row *row, const Node *o)
 {
-    const char *component = text_at(o, "source.component", text_at(o, "reportingComponent", ""));
-    const char *host = text_at(o, "source.host", text_at(o, "reportingInstance", ""));
+    const char *component = either(o, "source.component", "deprecatedSource.component", "");
+    const char *host = either(o, "source.host", "deprecatedSource.host", text_at(o, "reportingInstance", ""));
+    if (!*component)
+        component = either(o, "reportingComponent", "reportingController", "");
     return *host ? arena_printf(row->arena, "%s, %s", component, host) : component;
 }
 
@@ -207,14 +215,14 @@ static const char *trimmed(Arena *a, const char *s)
 
 static void print_event(Row *row, const Node *o)
 {
-    const char *event_time = text_at(o, "eventTime", NULL);
-    const char *first = age_of(row, text_at(o, "firstTimestamp", event_time));
-    const char *last =
-        text_at(o, "lastTimestamp", NULL) ? age_of(row, text_at(o, "lastTimestamp", NULL)) : first;
-    const char *name = text_at(o, "involvedObject.name", "");
-    char *target =
-        arena_printf(row->arena, "%s%s%s", text_at(o, "involvedObject.kind", ""), *name ? "/" : "", name);
-    int64_t count = number_at(o, "count");
+    const char *first_time = either(o, "firstTimestamp", "deprecatedFirstTimestamp", NULL);
+    const char *last_time = either(o, "lastTimestamp", "deprecatedLastTimestamp", NULL);
+    const char *first = age_of(row, first_time ? first_time : text_at(o, "eventTime", NULL));
+    const char *last = last_time ? age_of(row, last_time) : first;
+    const char *kind = either(o, "involvedObject.kind", "regarding.kind", "");
+    const char *name = either(o, "involvedObject.name", "regarding.name", "");
+    char *target = arena_printf(row->arena, "%s%s%s", kind, *name ? "/" : "", name);
+    int64_t count = number_at(o, node_get(o, "count") ? "count" : "deprecatedCount");
     for (char *p = target; *p && *p != '/'; p++)
         *p = (char)tolower((unsigned char)*p);
     if (node_get(o, "series") && node_get(o, "series")->kind == NODE_OBJECT) {
@@ -227,12 +235,34 @@ static void print_event(Row *row, const Node *o)
     cell_text(row, text_at(o, "type", ""));
     cell_text(row, text_at(o, "reason", ""));
     cell_text(row, target);
-    cell_text(row, text_at(o, "involvedObject.fieldPath", ""));
+    cell_text(row, either(o, "involvedObject.fieldPath", "regarding.fieldPath", ""));
     cell_text(row, event_source(row, o));
-    cell_text(row, trimmed(row->arena, text_at(o, "message", "")));
+    cell_text(row, trimmed(row->arena, either(o, "message", "note", "")));
     cell_text(row, first);
     cell_int(row, count);
     cell_name(row, o);
+}
+
+enum { ENDPOINTS_SHOWN = 3 };
+
+static void print_endpoints(Row *row, const Node *o)
+{
+    _cleanup_buf_ Buf b = BUF_INIT;
+    const Node *subsets = node_get(o, "subsets");
+    size_t n = 0;
+    for (const Node *s = length(subsets) ? subsets->first : NULL; s; s = s->next) {
+        const Node *ips = node_get(s, "addresses"), *ports = node_get(s, "ports");
+        for (const Node *ip = length(ips) ? ips->first : NULL; ip; ip = ip->next)
+            for (const Node *p = length(ports) ? ports->first : NULL; p; p = p->next)
+                if (n++ < ENDPOINTS_SHOWN)
+                    buf_addf(&b, "%s%s:%lld", b.len ? "," : "", text_at(ip, "ip", ""),
+                             (long long)number_at(p, "port"));
+    }
+    if (n > ENDPOINTS_SHOWN)
+        buf_addf(&b, " + %zu more...", n - ENDPOINTS_SHOWN);
+    cell_name(row, o);
+    cell_text(row, n ? b.data : "<none>");
+    cell_age(row, o);
 }
 
 /* ---- others ---- */
@@ -423,6 +453,7 @@ static const TableColumn events[] = {
     WIDE("Count", "How often it happened."),
     {"Name", "string", "name", "The name of the event.", 1},
 };
+static const TableColumn endpoints[] = {NAME, TEXT("Endpoints", "Addresses and ports that serve it."), AGE};
 static const TableColumn leases[] = {NAME, TEXT("Holder", "Who holds the lease."), AGE};
 static const TableColumn csrs[] = {
     NAME,
@@ -493,6 +524,8 @@ const TableBuiltin table_builtins[] = {
     KIND("", "ServiceAccount", service_accounts, print_service_account),
     KIND("", "Service", services, print_service),
     KIND("", "Event", events, print_event),
+    KIND("", "Endpoints", endpoints, print_endpoints),
+    KIND("events.k8s.io", "Event", events, print_event),
     KIND("coordination.k8s.io", "Lease", leases, print_lease),
     KIND("certificates.k8s.io", "CertificateSigningRequest", csrs, print_csr),
     KIND("policy", "PodDisruptionBudget", pdbs, print_pdb),

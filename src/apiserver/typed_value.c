@@ -238,21 +238,18 @@ static FieldChanges compare_at(Arena *a, const FieldShape *s, const char *elemen
 
 static void compare_maps(Arena *a, const FieldShape *s, const Node *x, const Node *y, FieldChanges *to)
 {
-    const Node *sides[] = {x, y};
-    for (size_t i = 0; i < ELEMENTS(sides); i++) {
-        if (!sides[i] || sides[i]->kind != NODE_OBJECT)
-            continue;
-        NODE_EACH (c, sides[i]) {
+    _cleanup_value_index_ ValueIndex left = value_index(x), right = value_index(y);
+    const Node *sides[] = {left.object, right.object};
+    for (size_t i = 0; i < ELEMENTS(sides); i++)
+        for (const Node *c = sides[i] ? sides[i]->first : NULL; c; c = c->next) {
             int known;
-            const Node *other = i == 0 ? node_get(y, c->key) : NULL;
-            if (i == 1 && x && node_get(x, c->key))
+            const Node *l = value_index_get(&left, c->key), *r = value_index_get(&right, c->key);
+            if (i == 1 && l)
                 continue;
             FieldShape shape = field_shape_member(s, c->key, &known);
-            FieldChanges changes =
-                compare_at(a, &shape, field_element(a, c->key), i == 0 ? c : NULL, i == 0 ? other : c);
+            FieldChanges changes = compare_at(a, &shape, field_element(a, c->key), l, r);
             add_changes(a, to, &changes);
         }
-    }
 }
 
 static void compare_lists(Arena *a, const FieldShape *s, const Node *x, const Node *y, FieldChanges *to)
@@ -333,17 +330,18 @@ Node *typed_merge(Arena *a, const FieldShape *s, const Node *under, const Node *
         out->key = NULL;
         return out;
     }
+    _cleanup_value_index_ ValueIndex low = value_index(under), high = value_index(over);
     out = node_new(a, NODE_OBJECT);
     NODE_EACH (c, under) {
         int known;
-        const Node *wins = node_get(over, c->key);
+        const Node *wins = value_index_get(&high, c->key);
         FieldShape shape = field_shape_member(s, c->key, &known);
         Node *made = wins ? typed_merge(a, &shape, c, wins) : node_copy(a, c);
         made->key = c->key;
         node_append(out, made);
     }
     NODE_EACH (c, over) {
-        if (node_get(under, c->key))
+        if (value_index_get(&low, c->key))
             continue;
         Node *made = node_copy(a, c);
         node_append(out, made);

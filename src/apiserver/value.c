@@ -31,17 +31,44 @@ static int number_compare(const Node *a, const Node *b)
     return (c > d) - (c < d);
 }
 
-static bool children_equal(const Node *a, const Node *b)
+enum { FEW_MEMBERS = 16 };
+
+ValueIndex value_index(const Node *object)
+{
+    ValueIndex i = {.object = object && object->kind == NODE_OBJECT ? object : NULL};
+    if (i.object && object->n > FEW_MEMBERS)
+        NODE_EACH (c, object)
+            map_put(&i.map, c->key, c);
+    return i;
+}
+
+Node *value_index_get(const ValueIndex *i, const char *name)
+{
+    return i->map.n ? map_get(&i->map, name) : node_get(i->object, name);
+}
+
+void value_index_done(ValueIndex *i)
+{
+    map_done(&i->map);
+}
+
+static bool objects_equal(const Node *a, const Node *b)
+{
+    _cleanup_value_index_ ValueIndex others = value_index(b);
+    NODE_EACH (x, a) {
+        const Node *y = value_index_get(&others, x->key);
+        if (!y || !value_equal(x, y))
+            return false;
+    }
+    return true;
+}
+
+static bool lists_equal(const Node *a, const Node *b)
 {
     const Node *y = b->first;
-    if (a->n != b->n)
-        return false;
-    NODE_EACH (x, a) {
-        const Node *other = a->kind == NODE_OBJECT ? node_get(b, x->key) : y;
-        if (!other || !value_equal(x, other))
+    for (const Node *x = a->first; x; x = x->next, y = y->next)
+        if (!value_equal(x, y))
             return false;
-        y = y->next;
-    }
     return true;
 }
 
@@ -51,8 +78,10 @@ bool value_equal(const Node *a, const Node *b)
         return false;
     if (a->kind == NODE_NUMBER)
         return number_compare(a, b) == 0;
-    if (a->kind == NODE_ARRAY || a->kind == NODE_OBJECT)
-        return children_equal(a, b);
+    if (a->kind == NODE_OBJECT)
+        return a->n == b->n && objects_equal(a, b);
+    if (a->kind == NODE_ARRAY)
+        return a->n == b->n && lists_equal(a, b);
     return node_equal(a, b);
 }
 

@@ -137,6 +137,26 @@ int sandbox_limit(uint64_t memory, bool threads, Error *e)
     return 0;
 }
 
+int sandbox_keep(uint64_t capabilities, Error *e)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct own[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (syscall(SYS_capget, &header, own) < 0)
+        return error_errno(e, -errno, "looking at capabilities");
+    const bool may_drop = own[CAP_TO_INDEX(CAP_SETPCAP)].effective & CAP_TO_MASK(CAP_SETPCAP);
+    for (int c = 0; may_drop && c < 64 && prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+        if (!(capabilities >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+            return error_errno(e, -errno, "giving up capabilities");
+    for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        own[i].permitted &= (uint32_t)(capabilities >> 32 * i);
+        own[i].effective &= own[i].permitted;
+        own[i].inheritable = 0;
+    }
+    if (syscall(SYS_capset, &header, own) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_errno(e, -errno, "giving up capabilities");
+    return 0;
+}
+
 /* ---- system calls ---- */
 
 enum { CALL_STEPS = 1 + 2 * 3 + 1, PROGRAM_MAX = 4 + SANDBOX_CALLS_MAX * CALL_STEPS + 1 };

@@ -46,6 +46,10 @@ enum { SANDBOX_CALLS_MAX = 120, SANDBOX_LACKS_TEXT_MAX = 128 };
 /* Any other ends the process. 0, or -errno where there are no filters. */
 int sandbox_filter(const SandboxCall *calls, size_t n, Error *e);
 
+/* Of a process that stays root: all capabilities but these (bits by number), for itself and what it starts,
+ * and none that a program could bring. Those that it does not have are not asked for. */
+int sandbox_keep(uint64_t capabilities, Error *e);
+
 /* For sandbox.c: such a root. */
 int sandbox_enter_root(const char *const *files, Error *e);
 

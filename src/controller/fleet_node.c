@@ -116,11 +116,13 @@ int fleet_node_update(FleetNode *n, const Node *object)
     (void)keep(&n->version, node_string(node_get(metadata, "resourceVersion")));
     n->created = kube_created(object);
     n->state = state_of(node_string(node_get(annotations, NODE_STATE)));
+    const char *repair = node_string(node_get(annotations, NODE_DRIFT_REPAIR));
+    n->repairs = repair && !strcmp(repair, "true");
     n->unschedulable = cordon && cordon->kind == NODE_BOOL && cordon->boolean;
     n->ready = condition_is(conditions, "Ready", "True") && !has_condition(conditions, "DiskPressure") &&
                !has_condition(conditions, "NetworkUnavailable");
     return changed || was.created != n->created || was.state != n->state || was.ready != n->ready ||
-           was.unschedulable != n->unschedulable;
+           was.unschedulable != n->unschedulable || was.repairs != n->repairs;
 }
 
 FleetNode *fleet_node_new(const Node *object)

@@ -14,7 +14,9 @@
 #define NODE_REASON         "machineconfiguration.openshift.io/reason"
 #define NODE_DESIRED_DRAIN  "machineconfiguration.openshift.io/desiredDrain"
 #define NODE_LAST_DRAIN     "machineconfiguration.openshift.io/lastAppliedDrain"
-#define NODE_ZONE_LABEL     "topology.kubernetes.io/zone"
+/* Of a pool, and copied to its nodes: "true" when what drifts is to be mended. */
+#define NODE_DRIFT_REPAIR "machineconfiguration.openshift.io/driftRepair"
+#define NODE_ZONE_LABEL   "topology.kubernetes.io/zone"
 
 typedef enum NodeState {
     NODE_STATE_UNKNOWN, /* no daemon has reported, or in a word that nobody knows */
@@ -38,6 +40,7 @@ typedef struct FleetNode {
     NodeState state;
     bool ready;         /* what the kubelet says of it */
     bool unschedulable; /* cordoned */
+    bool repairs;       /* NODE_DRIFT_REPAIR */
     FleetPool *pool;    /* NULL: of none */
     char *no_pool;      /* why, when that is somebody's mistake; else NULL */
 } FleetNode;

@@ -7,15 +7,17 @@
 
 #include "base/command.h"
 #include "base/log.h"
+#include "base/clock.h"
 #include "controller/controller.h"
+#include "controller/manifests.h"
 #include "kube/kube_http.h"
 #include "kube/lease.h"
 #include "net/pki.h"
 
-enum { EXIT_FILES = 3, WAIT_MAX_MS = 60 * 1000 };
+enum { EXIT_FILES = 3, WAIT_MAX_MS = 60 * 1000, BEGIN_RETRY_MS = 1000 };
 
 static struct {
-    const char *kubeconfig, *context, *namespace, *lease, *node;
+    const char *kubeconfig, *context, *namespace, *lease, *node, *manifests;
     unsigned keep_days;
     const char *signing_certificate, *signing_key;
     StringList expected;
@@ -32,6 +34,8 @@ static const Option options[] = {
     {"kubeconfig", 0, OPTION_STRING, &opt.kubeconfig, "FILE",
      "where the API is, and as whom it is asked; without it what a pod is given", NULL},
     {"context", 0, OPTION_STRING, &opt.context, "NAME", "of the kubeconfig (its current one)", NULL},
+    {"manifest-dir", 0, OPTION_STRING, &opt.manifests, "DIR",
+     "objects that the cluster begins with: made once", NULL},
     {"node-name", 0, OPTION_STRING, &opt.node, "NAME", "the node that this runs on: it is updated last",
      NULL},
     {"resourcelock-namespace", 0, OPTION_STRING, &opt.namespace, "NAME",
@@ -59,6 +63,8 @@ typedef struct Run {
     Lease *lease;
     Controller *controller;
     int signals;
+    bool begun; /* the objects of the beginning are there */
+    int64_t begin_retry;
 } Run;
 
 static void run_done(Run *r)
@@ -84,7 +90,26 @@ static int sooner(int a, int b)
 static int wait_ms(const Run *r)
 {
     int ms = sooner(controller_timeout_ms(r->controller), lease_timeout_ms(r->lease));
+    if (!r->begun)
+        ms = sooner(ms, BEGIN_RETRY_MS);
     return sooner(sooner(ms, kube_timeout_ms(r->kube)), WAIT_MAX_MS);
+}
+
+/* The cluster's first objects, once. */
+static void begin(Run *r)
+{
+    Manifests counts;
+    Error e = ERROR_INIT;
+    if (r->begun || monotonic_ms() < r->begin_retry)
+        return;
+    int k = opt.manifests ? manifests_make(r->kube, opt.manifests, &counts, &e) : 0;
+    r->begun = k >= 0;
+    r->begin_retry = monotonic_ms() + BEGIN_RETRY_MS;
+    if (k < 0)
+        log_warning("the cluster's first objects: %s", e.text);
+    else if (k > 0)
+        log_info("the cluster begins: %u objects made, %u were there, %u are of kinds for others",
+                 counts.made, counts.known, counts.unknown);
 }
 
 static void step(Run *r)
@@ -99,7 +124,9 @@ static void step(Run *r)
         log_info("leads: holds lease %s/%s", opt.namespace, opt.lease);
     else if (led && !leads)
         log_warning("leads no more");
-    controller_step(r->controller, leads);
+    if (leads)
+        begin(r);
+    controller_step(r->controller, leads && r->begun);
 }
 
 static int loop(Run *r)

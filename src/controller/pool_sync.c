@@ -174,6 +174,30 @@ static int tell_nodes(Controller *c, FleetPool *p)
     return r;
 }
 
+/* Whether drift is mended is said of a pool, and read by its nodes of themselves. */
+static int tell_repair(Controller *c, const FleetPool *p)
+{
+    const char *said = kube_annotation(p->object, NODE_DRIFT_REPAIR);
+    bool repairs = said && !strcmp(said, "true");
+    int r = 0;
+    for (size_t i = 0; i < p->n_nodes && r >= 0; i++) {
+        _cleanup_arena_ Arena *a = arena_new();
+        const FleetNode *n = p->nodes[i];
+        if (n->repairs == repairs)
+            continue;
+        Node *patch = node_new(a, NODE_OBJECT), *annotations = node_new(a, NODE_OBJECT);
+        KubeAnswer answer;
+        node_set(a, node_set(a, patch, "metadata", node_new(a, NODE_OBJECT)), "annotations", annotations);
+        node_set(a, annotations, NODE_DRIFT_REPAIR,
+                 repairs ? node_new_string(a, "true") : node_new(a, NODE_NULL));
+        KubeRequest q = {.verb = KUBE_PATCH, .kind = &kube_node, .name = n->name, .body = patch};
+        r = controller_call(c, &q, a, &answer, n->name);
+        if (r >= 0)
+            controller_node_seen(c, answer.object);
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
 /* ---- status ---- */
 
 static int write_status(Controller *c, FleetPool *p)
@@ -233,7 +257,8 @@ void pool_sync(Controller *c, FleetPool *p)
     }
     p->dirty = false;
     r = tell_nodes(c, p);
-    int k = write_status(c, p);
+    int k = tell_repair(c, p);
+    k = k < 0 ? k : write_status(c, p);
     if (r < 0 || k < 0)
         put_off(c, p);
     else if (p->dirty)

@@ -8,6 +8,7 @@ struct DaemonOptions options = {.root = "/"};
 
 static const Option program_options[] = {
     {"root", 0, OPTION_STRING, &options.root, "DIR", "the machine below DIR instead of this one", NULL},
+    {"os-socket", 0, OPTION_STRING, &options.os_socket, "PATH", "where basalt-os is asked (below DIR)", NULL},
     {"json", 0, OPTION_FLAG, &options.json, NULL, "results as JSON", NULL},
     {"verbose", 'v', OPTION_FLAG, &options.verbose, NULL, "more messages", NULL},
     {0},
@@ -29,10 +30,25 @@ int program_failed(const Error *e)
 }
 
 static const Verb verbs[] = {
+    {"start", NULL, "keep this machine at its pool's config", start_options, verb_start, NULL, 0, 0, NULL},
+    {"join", NULL, "be the node's place in its cluster, where no kubelet is", join_options, verb_join, NULL,
+     0, 0, NULL},
+    {"firstboot-complete-machineconfig", NULL, "what a first boot still lacks of its pool's config",
+     first_boot_options, verb_first_boot, NULL, 0, 0, NULL},
+    {"verify", "[FILE]", "whether the machine is what its config, or another one, says", NULL, verb_verify,
+     NULL, 0, 1, NULL},
+    {"status", NULL, "what the machine has, and what differs", NULL, verb_status, NULL, 0, 0, NULL},
     {"plan", NULL, "what would be done between two MachineConfigs", plan_options, verb_plan, NULL, 0, 0,
      NULL},
     {0},
 };
+
+void program_print(const Node *n)
+{
+    _cleanup_buf_ Buf out = BUF_INIT;
+    json_write(n, JSON_PRETTY2, &out);
+    printf("%s\n", out.data);
+}
 
 int main(int argc, char **argv)
 {

@@ -45,8 +45,17 @@ static const BootstrapFile machine_files[] = {
     {"/etc/profile.d/proxy.sh", "bootstrap/proxy.sh", 0600, false, "proxy"},
     {"/etc/systemd/system.conf.d/10-default-env.conf", "value:proxyUnitEnv", 0600, false, "proxy"},
     {"/root/.docker/config.json", "value:pullSecret", 0600, false, "pullSecret"},
-    {"/opt/openshift/hand-over/machine-config-server.service", "bootstrap/hand-over.service", 0644, false,
+    {"/opt/openshift/hand-over/basalt-apiserver.service", "bootstrap/basalt-apiserver.service", 0644, false,
      NULL},
+    {"/opt/openshift/hand-over/basalt-certs-renew", "bootstrap/certs-renew.sh", 0555, false, NULL},
+    {"/opt/openshift/hand-over/basalt-certs-renew.service", "bootstrap/basalt-certs-renew.service", 0644,
+     false, NULL},
+    {"/opt/openshift/hand-over/basalt-certs-renew.timer", "bootstrap/basalt-certs-renew.timer", 0644, false,
+     NULL},
+    {"/opt/openshift/hand-over/machine-config-controller.service",
+     "bootstrap/machine-config-controller.service", 0644, false, NULL},
+    {"/opt/openshift/hand-over/machine-config-server.service", "bootstrap/machine-config-server.service",
+     0644, false, NULL},
     {"/usr/local/bin/bootkube.sh", "bootstrap/bootkube.sh", 0555, false, NULL},
 };
 
@@ -131,6 +140,14 @@ static int add_role_configs(Bootstrap *b, Error *e)
                      configs[i].text, configs[i].len, &(BootstrapFile){.mode = 0644});
     }
     return 0;
+}
+
+static void add_controller_config(Bootstrap *b)
+{
+    _cleanup_buf_ Buf text = BUF_INIT;
+    yaml_write(controller_config_to_node(b->arena, &b->cluster), false, &text);
+    add_file(b, "/opt/openshift/hand-over/controller-config.yaml", text.data, text.len,
+             &(BootstrapFile){.mode = 0644});
 }
 
 /* ---- what the user dropped into openshift/ ---- */
@@ -275,6 +292,7 @@ static int fill(Bootstrap *b, Error *e)
             r = add_template(b, machine_files[i].path, &machine_files[i], e);
     if (r >= 0)
         r = add_role_configs(b, e);
+    add_controller_config(b);
     if (r >= 0)
         r = add_units(b, e);
     if (r < 0)

@@ -69,6 +69,10 @@ const CertificateRow certificate_rows[] = {
            DAY, .use = CERTIFICATE_SERVER, .chained = true, .at_vip = true),
     SERVER("kube-apiserver-internal-lb-server", NAMED("kube-apiserver-lb-signer"), API_CN, API_O,
            "DNS:api-int.@DOMAIN@", DAY, .use = CERTIFICATE_SERVER, .chained = true, .at_vip = true),
+    /* The embedded API has one certificate, for all the names that it is asked by. */
+    SERVER("basalt-apiserver", NAMED("kube-apiserver-lb-signer"), API_CN, API_O,
+           "DNS:api-int.@DOMAIN@,DNS:api.@DOMAIN@,DNS:localhost,IP:127.0.0.1,IP:::1", DAY,
+           .use = CERTIFICATE_SERVER, .chained = true, .at_vip = true),
     SIGNER("kube-apiserver-localhost-signer", "openshift", 10 * YEAR),
     LEAF("kube-apiserver-localhost-server", "kube-apiserver-localhost-signer", API_CN, API_O, DAY,
          .use = CERTIFICATE_SERVER, .chained = true, .names = "DNS:localhost,IP:127.0.0.1,IP:::1"),

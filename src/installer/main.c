@@ -48,6 +48,14 @@ static const Verb image_verbs[] = {
     {0},
 };
 
+static const Verb wait_verbs[] = {
+    {.name = "pools",
+     .help = "until every machine config pool has its config on all of its nodes",
+     .options = wait_pools_options,
+     .run = verb_wait_pools},
+    {0},
+};
+
 static const Verb machine_verbs[] = {
     {.name = "list",
      .help = "show the machines of basalt up",
@@ -109,6 +117,7 @@ static const Verb verbs[] = {
      .run = verb_up},
     {.name = "down", .help = "end the local cluster", .options = down_options, .run = verb_down},
     {.name = "machine", .help = "look into the machines of the local cluster", .verbs = machine_verbs},
+    {.name = "wait-for", .help = "wait until a cluster is as far", .verbs = wait_verbs},
     {.name = "completion",
      .arguments = "bash",
      .words = "bash",

@@ -1,8 +1,9 @@
 /* In order: the configs, by running `basalt create ignition-configs` as a user would; the machines' network;
  * the bootstrap, from bootstrap.ign; the master, from the bootstrap's config server; the workers, from the
- * master's. api-int.DOMAIN is where the chain is handed on: before each machine boots, its hosts file says
- * who answers (the load balancer's part elsewhere). Each step is told with its duration; when one fails, all
- * that was started is ended, and what was written stays to be looked into. */
+ * master's, whose control plane they join; then the bootstrap leaves. api-int.DOMAIN is where the chain is
+ * handed on: before each machine boots, its hosts file says who answers (the load balancer's part elsewhere).
+ * Each step is told with its duration; when one fails, all that was started is ended, and what was written
+ * stays to be looked into. */
 #include "installer/up.h"
 
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include "machine/network.h"
 
 #define MADE_MARK ".basalt-up"
+enum { POOLS_WAIT_SEC = 120 };
 enum { CONFIG_PORT = 22623, ANSWER_TRIES = 600, CONFIG_SIZE_MAX = 1 << 20 };
 
 typedef struct Up {
@@ -33,6 +35,7 @@ typedef struct Up {
     double started;
     Machine *machines;
     size_t n_machines;
+    unsigned nodes; /* that join the cluster */
 } Up;
 
 static double now_seconds(void)
@@ -155,7 +158,10 @@ static void add_step(void *context, const char *step, double seconds)
         buf_addf(&s->text, "%s%s %.0f ms", s->text.len ? ", " : "", step, seconds * 1000);
 }
 
-static int boot(Up *up, const char *name, const char *role, unsigned number, const char *server, Error *e)
+/* `server`: who gives the config; NULL: it is in hand. `later`: who is api-int from then on; NULL: the same.
+ */
+static int boot(Up *up, const char *name, const char *role, unsigned number, const char *server,
+                const char *later, Error *e)
 {
     Machine *m = &up->machines[up->n_machines++];
     const char *config = arena_printf(up->arena, "%s/install/%s.ign", up->state, role);
@@ -166,6 +172,7 @@ static int boot(Up *up, const char *name, const char *role, unsigned number, con
     BootOptions o = {.state = up->state,
                      .config = config,
                      .hosts = hosts_of(up, name, m->address, server ? server : m->address),
+                     .hosts_later = later ? hosts_of(up, name, m->address, later) : NULL,
                      .own_network = up->own_network,
                      .holder = &up->holder};
     Steps steps = {.text = BUF_INIT};
@@ -221,6 +228,24 @@ static int start_network(Up *up, Error *e)
     return 0;
 }
 
+/* The control plane's own view, asked from inside: nothing of the machines' network reaches the host. */
+static int wait_for_pools(Up *up, Error *e)
+{
+    const Machine *master = &up->machines[1];
+    double start = now_seconds();
+    const char *command = arena_printf(
+        up->arena, "exec basalt wait-for pools --kubeconfig %s --timeout %d --nodes %u%s",
+        CONTROL_PLANE_KUBECONFIG, POOLS_WAIT_SEC, up->nodes, up->options->json ? " >/dev/null" : "");
+    const char *argv[] = {"/usr/bin/bash", "-c", command, NULL};
+    int r = machine_enter(master, (char *const *)argv, e);
+    if (r != 0)
+        return r < 0 ? r : error_set(e, ETIMEDOUT, "the pools are not updated (log: %s/log)", master->dir);
+    tell(up, true, "the control plane on master-0 has the pools updated", now_seconds() - start);
+    process_id_kill(&up->machines[0].init);
+    tell(up, true, "the bootstrap has left: nothing asks it any more", 0);
+    return 0;
+}
+
 static int run_chain(Up *up, Error *e)
 {
     int r = create_configs(up, e);
@@ -229,16 +254,17 @@ static int run_chain(Up *up, Error *e)
     if (r >= 0)
         r = start_network(up, e);
     if (r >= 0)
-        r = boot(up, "bootstrap", "bootstrap", 2, NULL, e);
+        r = boot(up, "bootstrap", "bootstrap", 2, NULL, NULL, e);
     if (r >= 0)
         r = wait_for_server(up, &up->machines[0], e);
     if (r >= 0)
-        r = boot(up, "master-0", "master", 10, address_of(up, 2), e);
+        r = boot(up, "master-0", "master", 10, address_of(up, 2), address_of(up, 10), e);
     if (r >= 0)
         r = wait_for_server(up, &up->machines[1], e);
     for (unsigned i = 0; r >= 0 && i < up->options->workers; i++)
-        r = boot(up, arena_printf(up->arena, "worker-%u", i), "worker", 20 + i, address_of(up, 10), e);
-    return r;
+        r = boot(up, arena_printf(up->arena, "worker-%u", i), "worker", 20 + i, address_of(up, 10), NULL, e);
+    up->nodes = 1 + up->options->workers;
+    return r < 0 ? r : wait_for_pools(up, e);
 }
 
 static void print_next(const Up *up)
@@ -251,10 +277,12 @@ static void print_next(const Up *up)
     printf("\n%zu machines in %.1f s. Try:\n", up->n_machines, now_seconds() - up->started);
     /* the end of the chain: the first worker, or the master when there is none */
     const Machine *end = &up->machines[up->n_machines > 2 ? 2 : 1];
-    const char *look = arena_printf(up->arena, "machine shell %s", end->name);
-    const char *const next[] = {"machine list", look, "machine log bootstrap", "down"};
+    const char *const next[][2] = {{"machine list", ""},
+                                   {"machine shell", " master-0 -- kubectl get machineconfigpools"},
+                                   {"machine shell", arena_printf(up->arena, " %s", end->name)},
+                                   {"down", ""}};
     for (size_t i = 0; i < ELEMENTS(next); i++)
-        printf("  %s %s --state %s\n", exe, next[i], up->state);
+        printf("  %s %s --state %s%s\n", exe, next[i][0], up->state, next[i][1]);
 }
 
 void up_end(const char *state)

@@ -4,12 +4,12 @@
 
 #include "base/command.h"
 #include "base/file.h"
-#include "format/node.h"
+#include "format/json.h"
 #include "installer/verbs.h"
 #include "machine/machine.h"
 
 #define DEFAULT_STATE "/var/lib/basalt/up"
-enum { LOG_SIZE_MAX = 64 << 20 };
+enum { LOG_SIZE_MAX = 64 << 20, CONFIG_SIZE_MAX = 8 << 20 };
 
 static struct {
     const char *state;
@@ -26,17 +26,30 @@ const Option machine_options[] = {
     {0},
 };
 
-/* The rendered config that the machine was given, from its node annotations; NULL: none. */
+/* The rendered config that the machine has, as its daemon keeps it, or as it was given; NULL: none. */
 static const char *config_of(Arena *a, const Machine *m)
 {
-    _cleanup_buf_ Buf text = BUF_INIT;
-    const char *path = arena_printf(a, "%s/root/etc/machine-config-daemon/node-annotations.json", m->dir);
-    if (file_read_at(AT_FDCWD, path, 1 << 20, &text, NULL) < 0)
-        return NULL;
-    static const char key[] = "\"machineconfiguration.openshift.io/currentConfig\"";
-    const char *at = strstr(text.data, key), *from = at ? strchr(at + sizeof(key) - 1, '"') : NULL;
-    const char *to = from ? strchr(from + 1, '"') : NULL;
-    return to ? arena_memdup(a, from + 1, (size_t)(to - from - 1)) : NULL;
+    static const char *const places[][2] = {
+        {"currentconfig", "metadata.name"},
+        {"node-annotations.json", NULL}, /* the annotation's name has dots in it */
+    };
+    for (size_t i = 0; i < ELEMENTS(places); i++) {
+        _cleanup_buf_ Buf text = BUF_INIT;
+        _cleanup_report_ Report r = REPORT_INIT(a);
+        Node *n;
+        const char *path = arena_printf(a, "%s/root/etc/machine-config-daemon/%s", m->dir, places[i][0]);
+        if (file_read_at(AT_FDCWD, path, CONFIG_SIZE_MAX, &text, NULL) < 0)
+            continue;
+        Source *source = ARENA_NEW(a, Source);
+        *source = (Source){.name = path, .text = arena_memdup(a, text.data, text.len), .len = text.len};
+        if (json_read(a, source, SEVERITY_WARNING, &n, &r) < 0)
+            continue;
+        const Node *name = places[i][1] ? node_get_path(n, places[i][1])
+                                        : node_get(n, "machineconfiguration.openshift.io/currentConfig");
+        if (node_string(name))
+            return node_string(name);
+    }
+    return NULL;
 }
 
 static const char *state_of(Arena *a, const Machine *m)

@@ -28,6 +28,36 @@ const KubeKind kube_daemon_set = {"apps", "v1", "DaemonSet", "daemonsets", true}
 const KubeKind kube_custom_resource_definition = {"apiextensions.k8s.io", "v1", "CustomResourceDefinition",
                                                   "customresourcedefinitions", false};
 
+static const KubeKind *const kinds[] = {
+    &kube_machine_config,
+    &kube_machine_config_pool,
+    &kube_kubelet_config,
+    &kube_container_runtime_config,
+    &kube_controller_config,
+    &kube_node,
+    &kube_pod,
+    &kube_namespace,
+    &kube_config_map,
+    &kube_secret,
+    &kube_event,
+    &kube_lease,
+    &kube_certificate_signing_request,
+    &kube_pod_disruption_budget,
+    &kube_daemon_set,
+    &kube_custom_resource_definition,
+};
+
+const KubeKind *kube_kind_of(const Node *object)
+{
+    const char *version = node_string(node_get(object, "apiVersion")),
+               *kind = node_string(node_get(object, "kind"));
+    char text[128];
+    for (size_t i = 0; version && kind && i < ELEMENTS(kinds); i++)
+        if (!strcmp(kind, kinds[i]->kind) && !strcmp(version, kube_api_version(kinds[i], text)))
+            return kinds[i];
+    return NULL;
+}
+
 const char *kube_api_version(const KubeKind *k, char out[128])
 {
     snprintf(out, 128, "%s%s%s", k->group, *k->group ? "/" : "", k->version);

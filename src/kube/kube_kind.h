@@ -8,6 +8,9 @@ extern const KubeKind kube_machine_config, kube_machine_config_pool, kube_kubele
     kube_config_map, kube_secret, kube_event, kube_lease, kube_certificate_signing_request,
     kube_pod_disruption_budget, kube_daemon_set, kube_custom_resource_definition;
 
+/* NULL: none of those. */
+const KubeKind *kube_kind_of(const Node *object);
+
 const char *kube_api_version(const KubeKind *k,
                              char out[128]); /* "v1", "machineconfiguration.openshift.io/v1" */
 

@@ -102,7 +102,7 @@ static const char *server_fault(const char *url, bool *ret_plain)
     if (!n)
         return "expected https://HOST, https://HOST:PORT or https://HOST:PORT/PATH";
     for (const char *p = host + n; *p; p++)
-        if (*p <= ' ' || *p >= 0x7f || strchr("?#\\%", *p))
+        if (*p <= ' ' || *p >= 0x7f || strchr("?#\\%@", *p))
             return "the path of the server has a character that cannot stand there";
     *ret_plain = plain;
     return plain && !is_loopback(host, n) ? "http:// is for loopback only" : NULL;

@@ -89,7 +89,15 @@ static int make_root(const char *path, Error *e)
 
 /* ---- the system that all machines run ---- */
 
-static const char *const programs[] = {"basalt", "basalt-ignition", "machine-config-server"};
+/* By name where they are installed, by their directory where they were built. */
+static const char *const programs[][2] = {
+    {"basalt", "installer/basalt"},
+    {"basalt-apiserver", "apiserver/basalt-apiserver"},
+    {"basalt-ignition", "provision/basalt-ignition"},
+    {"machine-config-controller", "controller/machine-config-controller"},
+    {"machine-config-daemon", "daemon/machine-config-daemon"},
+    {"machine-config-server", "server/machine-config-server"},
+};
 
 static int copy_program(int from, const char *source, int to, const char *name, Error *e)
 {
@@ -107,8 +115,6 @@ static int copy_program(int from, const char *source, int to, const char *name, 
 /* Beside this program when installed, in the directories of their layers in a build tree. */
 static int find_programs(int *ret_dir, const char *places[static ELEMENTS(programs)], Error *e)
 {
-    static const char *const built[] = {"installer/basalt", "provision/basalt-ignition",
-                                        "server/machine-config-server"};
     _cleanup_close_ int here = open("/proc/self/exe", O_PATH | O_CLOEXEC);
     char exe[4096];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
@@ -120,7 +126,7 @@ static int find_programs(int *ret_dir, const char *places[static ELEMENTS(progra
         _cleanup_close_ int dir = open(exe, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         size_t found = 0;
         for (size_t i = 0; dir >= 0 && i < ELEMENTS(programs); i++) {
-            places[i] = up ? built[i] : programs[i];
+            places[i] = programs[i][up];
             found += faccessat(dir, places[i], X_OK, 0) == 0;
         }
         if (found == ELEMENTS(programs)) {
@@ -129,7 +135,7 @@ static int find_programs(int *ret_dir, const char *places[static ELEMENTS(progra
         }
         *strrchr(exe, '/') = '\0';
     }
-    return error_set(e, ENOENT, "basalt-ignition and machine-config-server are not installed beside basalt");
+    return error_set(e, ENOENT, "Basalt's other programs are not installed beside basalt");
 }
 
 int machine_system_make(const char *state, Error *e)
@@ -146,7 +152,7 @@ int machine_system_make(const char *state, Error *e)
     if (bin < 0)
         return error_errno(e, r < 0 ? r : -errno, "making %s", path);
     for (size_t i = 0; i < ELEMENTS(programs) && r >= 0; i++)
-        r = copy_program(from, places[i], bin, programs[i], e);
+        r = copy_program(from, places[i], bin, programs[i][0], e);
     /* As on the installed system: what is local to a machine lies in /var, and survives updates. */
     if (r >= 0 && symlinkat("../var/usrlocal", bin, "../local") < 0 && errno != EEXIST)
         r = error_errno(e, -errno, "making %s/../local", path);
@@ -183,13 +189,21 @@ static int mount_system(const BootOptions *o, const char *root, Error *e)
     return 0;
 }
 
+static int write_hosts(const char *root, const char *text, Error *e)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/etc/hosts", root);
+    int r = file_write_at(AT_FDCWD, path, text, strlen(text), FILE_WRITE(.mode = 0644));
+    return r < 0 ? error_errno(e, r, "writing %s", path) : 0;
+}
+
 static int use_hosts(const BootOptions *o, const char *root, Error *e)
 {
     char path[4096];
     snprintf(path, sizeof(path), "%s/etc/hosts", root);
-    int r = file_write_at(AT_FDCWD, path, o->hosts, strlen(o->hosts), FILE_WRITE(.mode = 0644));
+    int r = write_hosts(root, o->hosts, e);
     if (r < 0)
-        return error_errno(e, r, "writing %s", path);
+        return r;
     /* The initramfs looks names up in the same list. */
     if (mount(path, "/etc/hosts", NULL, MS_BIND, NULL) < 0)
         return error_errno(e, -errno, "using %s", path);
@@ -284,6 +298,8 @@ static _noreturn_ void be_machine(const BootOptions *o, int progress)
         r = error_errno(&e, -errno, "naming the machine");
     if (r >= 0)
         r = provision(o, progress, &e);
+    if (r >= 0 && o->hosts_later)
+        r = write_hosts(root, o->hosts_later, &e);
     if (r >= 0)
         r = switch_root(root, &e);
     if (r < 0) {

@@ -4,10 +4,11 @@
 
 typedef struct BootOptions {
     const Machine *machine;
-    const char *state;  /* the state directory: STATE/os is the system that all machines run */
-    const char *config; /* the Ignition config that the admin hands over; a path */
-    const char *hosts;  /* text of /etc/hosts for this machine */
-    bool own_network;   /* false: the host's loopback is shared */
+    const char *state;       /* the state directory: STATE/os is the system that all machines run */
+    const char *config;      /* the Ignition config that the admin hands over; a path */
+    const char *hosts;       /* text of /etc/hosts for this machine */
+    const char *hosts_later; /* from when its own root runs; NULL: the same */
+    bool own_network;        /* false: the host's loopback is shared */
     const ProcessId *holder;
 } BootOptions;
 

@@ -229,6 +229,8 @@ int machine_enter(const Machine *m, char *const *argv, Error *e)
             setenv("HOME", "/root", 1);
             setenv("TERM", "xterm", 1);
             setenv("PS1", "\\u@\\h:\\w\\$ ", 1);
+            if (access(CONTROL_PLANE_KUBECONFIG, F_OK) == 0)
+                setenv("KUBECONFIG", CONTROL_PLANE_KUBECONFIG, 1);
             execvp(argv[0], argv);
             _exit(127);
         }

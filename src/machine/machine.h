@@ -33,6 +33,8 @@ int machine_save(const Machine *m, Error *e);
 int machine_load(Arena *a, const char *state, const char *name, Machine *ret, Error *e);
 /* Every machine of a state directory, by name. */
 int machine_list(Arena *a, const char *state, Machine **ret, size_t *ret_n, Error *e);
+/* The admin's way to the API, on a machine that has the control plane: KUBECONFIG of what runs there. */
+#define CONTROL_PLANE_KUBECONFIG "/etc/basalt/control-plane/kubeconfig"
 /* Runs argv (NULL-terminated; argv[0] by the machine's PATH) inside a running machine; returns its exit code.
  */
 int machine_enter(const Machine *m, char *const *argv, Error *e);

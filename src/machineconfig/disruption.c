@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "machineconfig/registries_change.h"
+
 enum { RULES_MAX = 1024, ACTIONS_MAX = 32 };
 
 typedef struct Rule {
@@ -27,10 +29,12 @@ struct DisruptionPolicy {
     Rule keys;
 };
 
-#define CRIO     "crio.service"
-#define A(...)   ((const DisruptionAction[]){__VA_ARGS__})
-#define NONE     A({DISRUPTION_NONE, NULL}), 1
-#define CALLS(k) A({DISRUPTION_##k, CRIO}), 1
+#define CRIO       "crio.service"
+#define A(...)     ((const DisruptionAction[]){__VA_ARGS__})
+#define NONE       A({DISRUPTION_NONE, NULL}), 1
+#define CALLS(k)   A({DISRUPTION_##k, CRIO}), 1
+#define REGISTRIES "/etc/containers/registries.conf"
+static const DisruptionAction registries_actions[] = {{DISRUPTION_DRAIN, NULL}, {DISRUPTION_RELOAD, CRIO}};
 static const Rule built_in_files[] = {
     {"/var/lib/kubelet/config.json", NONE},
     {"/etc/mco/internal-registry-pull-secret.json", NONE},
@@ -39,10 +43,11 @@ static const Rule built_in_files[] = {
     {"/etc/containers/policy.json", CALLS(RELOAD)},
     {"/etc/containers/registries.d", CALLS(RELOAD)},
     {"/etc/crio/policies", CALLS(RELOAD)},
-    {"/etc/containers/registries.conf", A({DISRUPTION_DRAIN, NULL}, {DISRUPTION_RELOAD, CRIO}), 2},
+    {REGISTRIES, registries_actions, 2},
     {"/etc/containers/registries.conf.d", A({DISRUPTION_DRAIN, NULL}, {DISRUPTION_RELOAD, CRIO}), 2},
     {"/etc/pki/ca-trust/source/anchors/openshift-config-user-ca-bundle.crt",
      A({DISRUPTION_RESTART, "coreos-update-ca-trust.service"}, {DISRUPTION_RESTART, CRIO}), 2},
+    {"/etc/crio/crio.conf", A({DISRUPTION_DRAIN, NULL}, {DISRUPTION_RESTART, CRIO}), 2},
     {"/etc/crio/crio.conf.d", A({DISRUPTION_DRAIN, NULL}, {DISRUPTION_RESTART, CRIO}), 2},
     {"/etc/chrony.conf", A({DISRUPTION_RESTART, "chronyd.service"}), 1},
     {"/etc/systemd/journald.conf.d", A({DISRUPTION_RESTART, "systemd-journald.service"}), 1},
@@ -254,6 +259,26 @@ static const Rule *file_rule(const RuleList *l, const char *path)
     return best;
 }
 
+/* The built-in rule for registries drains only where that is needed; one of the cluster does as it says. */
+static bool drain_is_needless(const Rule *rule, const PathChange *c)
+{
+    if (!rule || strcmp(rule->what, REGISTRIES) || rule->actions != registries_actions)
+        return false;
+    const ManagedPath *x = c->from, *y = c->to;
+    return (!x || x->kind == MANAGED_FILE) && (!y || y->kind == MANAGED_FILE) &&
+           registries_change_is_harmless((RegistriesText){x ? x->data : NULL, x ? x->len : 0},
+                                         (RegistriesText){y ? y->data : NULL, y ? y->len : 0});
+}
+
+static void ask_file(Decision *d, const DisruptionPolicy *p, const PathChange *c, const char *path)
+{
+    const Rule *rule = file_rule(&p->files, path);
+    if (drain_is_needless(rule, c))
+        ask(d, &rule->actions[1], 1, path);
+    else
+        ask_rule(d, rule, path);
+}
+
 static const Rule *unit_rule(const RuleList *l, const char *name)
 {
     for (size_t i = 0; i < l->n; i++)
@@ -341,7 +366,7 @@ void disruption_decide(Arena *a, const DisruptionPolicy *p, const MachineConfigD
     for (size_t i = 0; i < diff->n_paths; i++) {
         const ManagedPath *m = diff->paths[i].to ? diff->paths[i].to : diff->paths[i].from;
         if (m->kind == MANAGED_FILE)
-            ask_rule(&d, file_rule(&p->files, m->path), m->path);
+            ask_file(&d, p, &diff->paths[i], m->path);
         else
             ask_unit(&d, p, m->unit);
     }

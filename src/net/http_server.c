@@ -18,7 +18,7 @@
 #include "net/http_peers.h"
 #include "net/http_subject.h"
 
-enum { CONNECTION_MEMORY = HTTP_SERVER_HEADERS + (4 << 10), BACKLOG = 1024 };
+enum { BACKLOG = 1024, SPINS_MAX = 64 };
 
 /* The newest first; the others are on their way out. */
 typedef struct Daemon {
@@ -33,6 +33,8 @@ struct HttpServer {
     Daemon *daemons;
     HttpPeers peers;
     struct HttpRequest *held;
+    unsigned spins; /* times in a row that the library would not wait, and nothing came */
+    bool resumed;   /* somebody waits for the next http_server_work(); no descriptor tells */
 };
 
 /* From a request's headers to the end of its answer. */
@@ -145,6 +147,7 @@ static void resume(HttpRequest *q)
     if (!q->suspended)
         return;
     q->suspended = false;
+    q->server->resumed = true;
     MHD_resume_connection(q->connection);
 }
 
@@ -268,11 +271,11 @@ static HttpPeer *peer_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
-static bool too_large(struct MHD_Connection *connection)
+static bool too_large(const HttpServer *s, struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    return info && info->header_size > HTTP_SERVER_HEADERS;
+    return info && info->header_size > s->options.headers;
 }
 
 /* ---- requests ---- */
@@ -304,7 +307,7 @@ static enum MHD_Result answer(HttpRequest *q, const char *method, const char *pa
     find_peer(&x);
     HttpAnswer a = {.status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE};
     http_peers_phase(&s->peers, x.http_peer, HTTP_PEER_ANSWER);
-    if (!too_large(q->connection))
+    if (!too_large(s, q->connection))
         a = s->options.handler(s->options.context, &x, method, path);
     if (a.stream)
         http_peers_phase(&s->peers, x.http_peer, HTTP_PEER_STREAM);
@@ -425,8 +428,8 @@ static int add_daemon(HttpServer *s, const char *certificate, const char *key, E
     struct MHD_Daemon *mhd = MHD_start_daemon(
         flags, 0, admit, s, handle, s, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
         s->options.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_IDLE_SEC,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, notice,
-        s, MHD_OPTION_NOTIFY_COMPLETED, complete, s, MHD_OPTION_ARRAY,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->options.headers + s->options.headers / 3,
+        MHD_OPTION_NOTIFY_CONNECTION, notice, s, MHD_OPTION_NOTIFY_COMPLETED, complete, s, MHD_OPTION_ARRAY,
         s->options.tls ? tls : tls + ELEMENTS(tls) - 1, MHD_OPTION_END);
     if (!mhd) {
         close(listener);
@@ -476,6 +479,8 @@ int http_server_new(const HttpServerOptions *o, HttpServer **ret, Error *e)
                       .listener = -EBADF,
                       .epoll = epoll_create1(EPOLL_CLOEXEC),
                       .gone = epoll_create1(EPOLL_CLOEXEC)};
+    if (!s->options.headers)
+        s->options.headers = HTTP_SERVER_HEADERS;
     if (!s->options.connections)
         s->options.connections = HTTP_SERVER_CONNECTIONS;
     http_peers_init(&s->peers, o->request_ms ? o->request_ms : HTTP_SERVER_REQUEST_MS,
@@ -545,12 +550,17 @@ int http_server_fd(const HttpServer *s)
 
 int http_server_timeout_ms(HttpServer *s)
 {
+    if (s->resumed)
+        return 0;
     int shortest = http_peers_wait_ms(&s->peers);
     for (Daemon *d = s->daemons; d; d = d->next) {
         MHD_UNSIGNED_LONG_LONG ms;
         if (MHD_get_timeout(d->mhd, &ms) == MHD_YES && (shortest < 0 || ms < (unsigned)shortest))
             shortest = ms > 60000 ? 60000 : (int)ms;
     }
+    /* While a handshake waits for its client the library says that there is something to do. */
+    if (shortest == 0 && s->spins++ > SPINS_MAX)
+        return 1;
     return shortest;
 }
 
@@ -558,6 +568,10 @@ void http_server_work(HttpServer *s)
 {
     http_peers_expire(&s->peers);
     look_for_gone(s);
+    s->resumed = false;
+    struct epoll_event event;
+    if (epoll_wait(s->epoll, &event, 1, 0) > 0)
+        s->spins = 0;
     for (Daemon **p = &s->daemons; *p;) {
         Daemon *d = *p;
         MHD_run(d->mhd);

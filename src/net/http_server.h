@@ -68,11 +68,13 @@ typedef struct HttpServerOptions {
     const char *address; /* "0.0.0.0", "::", "127.0.0.1", … */
     uint16_t port;       /* 0: any, see http_server_port() */
     bool tls;
-    unsigned per_address;  /* connections of one client address; 0: no limit of its own */
-    int request_ms;        /* from the connection or the former answer until all headers are in, the
-                            * handshake included; 0: HTTP_SERVER_REQUEST_MS */
-    int answer_ms;         /* from there until the answer is taken; 0: HTTP_SERVER_ANSWER_MS */
-    unsigned connections;  /* 0: HTTP_SERVER_CONNECTIONS */
+    unsigned per_address; /* connections of one client address; 0: no limit of its own */
+    int request_ms;       /* from the connection or the former answer until all headers are in, the
+                           * handshake included; 0: HTTP_SERVER_REQUEST_MS */
+    int answer_ms;        /* from there until the answer is taken; 0: HTTP_SERVER_ANSWER_MS */
+    unsigned connections; /* 0: HTTP_SERVER_CONNECTIONS */
+    size_t
+        headers; /* bytes of them in a request; 0: HTTP_SERVER_HEADERS. A third more is each connection\'s */
     size_t body_max;       /* of a request's body; 0: one that sends some is answered before */
     const char *client_ca; /* PEM: clients are asked for a certificate; NULL: not */
     HttpHandler handler;

@@ -22,6 +22,7 @@
 #include "provision/result.h"
 #include "provision/units.h"
 #include "provision/users.h"
+#include "system/authorized_keys.h"
 
 /* ---- the root as the plan sees it ---- */
 
@@ -478,13 +479,12 @@ int stage_files_run_with(StageContext *c, const FilesStageOptions *o, Error *e)
 
 int stage_files_options(FilesStageOptions *ret, Error *e)
 {
-    const char *value = getenv("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT");
-    bool off = value && (!strcmp(value, "false") || !strcmp(value, "0"));
-    if (value && *value && !off && strcmp(value, "true") != 0 && strcmp(value, "1") != 0)
-        return error_set(e, EINVAL, "IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT=%s is not a boolean", value);
-    *ret =
-        (FilesStageOptions){.keys_fragment = !off, .luks_uuid = luks_uuid, .luks_finish = luks_files_finish};
-    return 0;
+    bool fragment;
+    int r = authorized_keys_fragment(&fragment, e);
+    if (r >= 0)
+        *ret = (FilesStageOptions){
+            .keys_fragment = fragment, .luks_uuid = luks_uuid, .luks_finish = luks_files_finish};
+    return r;
 }
 
 int stage_files_run(StageContext *c, Error *e)

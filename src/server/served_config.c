@@ -1,6 +1,6 @@
-/* In this order: the Ignition part of the rendered config, lifted; the node's annotations (what it runs and
- * is to run); its kubeconfig; the MachineConfig itself without its Ignition part, for the daemon's first run;
- * then down to the version that was asked for. */
+/* In this order: the Ignition part of the rendered config, lifted; what only new machines get; the node's
+ * annotations (what it runs and is to run); its kubeconfig; the MachineConfig itself without its Ignition
+ * part, for the daemon's first run; then down to the version that was asked for. */
 #include "server/served_config.h"
 
 #include <string.h>
@@ -80,19 +80,29 @@ static int refuse_other_objects(const Node *rendered, Report *r)
     return -EINVAL;
 }
 
-int served_config_make(const ServedConfigInput *in, Buf *out, Report *r)
+static int read_part(const Node *object, IgnConfig **ret, Report *r)
 {
     Arena *a = r->arena;
     const PathStep *path = PATH_KEY(PATH_KEY(NULL, "spec"), "config");
-    const Node *part = node_get_path(in->rendered, "spec.config");
-    IgnConfig *written, *newest = ign_config_empty(a), *lowered;
-    bool empty = !part || part->kind == NODE_NULL || (part->kind == NODE_OBJECT && !part->n);
-    int k = refuse_other_objects(in->rendered, r);
-    if (k >= 0 && !empty)
-        k = ign_config_from_node(a, part, path, &written, r);
-    if (k >= 0 && !empty)
-        k = ign_config_lift_with(a, written, &(IgnLiftOptions){.path = path, .default_modes = true}, &newest,
-                                 r);
+    const Node *part = node_get_path(object, "spec.config");
+    IgnConfig *written;
+    int k = refuse_other_objects(object, r);
+    *ret = ign_config_empty(a);
+    if (k < 0 || !part || part->kind == NODE_NULL || (part->kind == NODE_OBJECT && !part->n))
+        return k;
+    k = ign_config_from_node(a, part, path, &written, r);
+    return k < 0 ? k
+                 : ign_config_lift_with(a, written, &(IgnLiftOptions){.path = path, .default_modes = true},
+                                        ret, r);
+}
+
+int served_config_make(const ServedConfigInput *in, Buf *out, Report *r)
+{
+    Arena *a = r->arena;
+    IgnConfig *newest, *more, *lowered;
+    int k = read_part(in->rendered, &newest, r);
+    if (k >= 0 && in->more && (k = read_part(in->more, &more, r)) >= 0)
+        newest = ign_config_merge(a, newest, more);
     if (k >= 0)
         k = ign_config_lower(a, add_files(a, in, newest), in->version, &lowered, r);
     if (k >= 0)

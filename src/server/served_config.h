@@ -6,7 +6,9 @@
 #include "ignition/config.h"
 
 typedef struct ServedConfigInput {
-    const Node *rendered;   /* the MachineConfig object */
+    const Node *rendered; /* the MachineConfig object */
+    const Node
+        *more; /* a MachineConfig whose Ignition part only new machines get, over the pool's; NULL: none */
     const char *kubeconfig; /* text of the machine's first kubeconfig */
     IgnVersion version;
 } ServedConfigInput;

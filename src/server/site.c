@@ -14,7 +14,7 @@
 
 typedef struct Pool {
     const char *name, *config_name;
-    const Node *rendered;
+    const Node *rendered, *more;
     HttpBody *bodies[IGN_NEWEST + 1];
 } Pool;
 
@@ -70,8 +70,10 @@ static int make_body(const Site *s, Pool *p, IgnVersion version, Error *e)
     _cleanup_(buf_done_secret)
     Buf json = BUF_INIT;
     const char *kubeconfig = node_string(node_get(s->snapshot, "kubeconfig"));
-    ServedConfigInput in = {
-        .rendered = p->rendered, .kubeconfig = kubeconfig ? kubeconfig : "", .version = version};
+    ServedConfigInput in = {.rendered = p->rendered,
+                            .more = p->more,
+                            .kubeconfig = kubeconfig ? kubeconfig : "",
+                            .version = version};
     int r = served_config_make(&in, &json, &report);
     for (size_t i = 0; r < 0 && i < report.n; i++)
         if (report.entries[i].severity == SEVERITY_ERROR)
@@ -94,7 +96,10 @@ static int add_pools(Site *s, const Node *pools, Error *e)
         if (!name)
             return error_set(e, EBADMSG, "pool '%s' has a rendered config without a name", p->key);
         Pool *pool = &s->pools[s->n_pools++];
-        *pool = (Pool){.name = p->key, .config_name = name, .rendered = p};
+        *pool = (Pool){.name = p->key,
+                       .config_name = name,
+                       .rendered = p,
+                       .more = node_get(node_get(s->snapshot, "more"), p->key)};
         int r = make_body(s, pool, IGN_NEWEST, e);
         if (r < 0)
             return r;

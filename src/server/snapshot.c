@@ -12,6 +12,8 @@
 #include "format/yaml.h"
 #include "server/token.h"
 
+#define MORE_DIR "machine-more"
+
 enum { FILE_MAX = 16 << 20 };
 
 static int read_text(Arena *a, const char *path, const Source **ret, Error *e)
@@ -69,20 +71,45 @@ static int is_yaml(const struct dirent *d)
     return d->d_name[0] != '.' && n > 5 && !strcmp(d->d_name + n - 5, ".yaml");
 }
 
-static int read_pools(Arena *a, const SnapshotPaths *paths, Node *pools, Error *e)
+static int add_more(Arena *a, const SnapshotPaths *paths, const char *file, Node *more, Error *e)
+{
+    Node *config;
+    int r = read_yaml(a, arena_printf(a, "%s/" MORE_DIR "/%s", paths->base, file), &config, e);
+    if (r >= 0)
+        node_set(a, more, arena_memdup(a, file, strlen(file) - strlen(".yaml")), config);
+    return r;
+}
+
+typedef int ReadFile(Arena *a, const SnapshotPaths *paths, const char *file, Node *to, Error *e);
+
+/* Each file of a directory; how many there are. */
+static int read_files(Arena *a, const SnapshotPaths *paths, const char *name, ReadFile *read, Node *to,
+                      Error *e)
 {
     struct dirent **files;
-    const char *dir = arena_printf(a, "%s/machine-pools", paths->base);
-    int n = scandir(dir, &files, is_yaml, alphasort), r = 0;
+    const char *dir = arena_printf(a, "%s/%s", paths->base, name);
+    int n = scandir(dir, &files, is_yaml, alphasort), r = n;
     if (n < 0)
         return error_errno(e, -errno, "%s", dir);
     for (int i = 0; i < n; i++) {
-        if (r >= 0)
-            r = read_pool(a, paths, files[i]->d_name, pools, e);
+        int k = r < 0 ? r : read(a, paths, files[i]->d_name, to, e);
+        r = k < 0 ? k : r;
         free(files[i]);
     }
     free(files);
-    return r >= 0 && !n ? error_set(e, ENOENT, "%s has no pools", dir) : r;
+    return r;
+}
+
+static int read_pools(Arena *a, const SnapshotPaths *paths, Node *pools, Error *e)
+{
+    int n = read_files(a, paths, "machine-pools", read_pool, pools, e);
+    return n ? n : error_set(e, ENOENT, "%s/machine-pools has no pools", paths->base);
+}
+
+static int read_more(Arena *a, const SnapshotPaths *paths, Node *more, Error *e)
+{
+    int n = read_files(a, paths, MORE_DIR, add_more, more, e);
+    return n == -ENOENT ? 0 : n;
 }
 
 static int add_text(Arena *a, Node *snapshot, const char *key, const char *path, Error *e)
@@ -107,10 +134,12 @@ static int add_tokens(Arena *a, Node *snapshot, const char *path, Error *e)
     return 0;
 }
 
-int snapshot_read(Arena *a, const SnapshotPaths *paths, Node **ret, Error *e)
+int snapshot_read(Arena *a, const SnapshotPaths *paths, Node *pools, Node **ret, Error *e)
 {
     Node *snapshot = node_new(a, NODE_OBJECT),
-         *pools = node_set(a, snapshot, "pools", node_new(a, NODE_OBJECT));
+         *more = node_set(a, snapshot, "more", node_new(a, NODE_OBJECT));
+    bool from_files = !pools;
+    node_set(a, snapshot, "pools", from_files ? (pools = node_new(a, NODE_OBJECT)) : pools);
     int r = add_text(a, snapshot, "certificate", paths->certificate, e);
     if (r >= 0)
         r = add_text(a, snapshot, "key", paths->key, e);
@@ -118,8 +147,10 @@ int snapshot_read(Arena *a, const SnapshotPaths *paths, Node **ret, Error *e)
         r = add_text(a, snapshot, "kubeconfig", paths->kubeconfig, e);
     if (r >= 0)
         r = add_tokens(a, snapshot, paths->tokens, e);
-    if (r >= 0)
+    if (r >= 0 && from_files)
         r = read_pools(a, paths, pools, e);
+    if (r >= 0)
+        r = read_more(a, paths, more, e);
     if (r >= 0)
         *ret = snapshot;
     return r;
@@ -160,5 +191,6 @@ uint64_t snapshot_mark(const SnapshotPaths *paths)
         mix(&mark, files[i]);
     mix_dir(a, &mark, arena_printf(a, "%s/machine-pools", paths->base));
     mix_dir(a, &mark, arena_printf(a, "%s/machine-configs", paths->base));
+    mix_dir(a, &mark, arena_printf(a, "%s/" MORE_DIR, paths->base));
     return mark;
 }

@@ -18,6 +18,16 @@ const char *authorized_keys_path(Arena *a, const char *home, bool fragment)
                         fragment ? "authorized_keys.d/ignition" : "authorized_keys");
 }
 
+int authorized_keys_fragment(bool *ret, Error *e)
+{
+    const char *value = getenv("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT");
+    bool off = value && (!strcmp(value, "false") || !strcmp(value, "0"));
+    if (value && *value && !off && strcmp(value, "true") != 0 && strcmp(value, "1") != 0)
+        return error_set(e, EINVAL, "IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT=%s is not a boolean", value);
+    *ret = !off;
+    return 0;
+}
+
 const char *authorized_keys_text(Arena *a, const char *const *keys, size_t n)
 {
     _cleanup_buf_ Buf b = BUF_INIT;

@@ -7,6 +7,9 @@
 
 /* HOME/.ssh/authorized_keys.d/ignition, where sshd reads such fragments, else HOME/.ssh/authorized_keys. */
 const char *authorized_keys_path(Arena *a, const char *home, bool fragment);
+/* Which one, by the environment (IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT). -EINVAL: a value that is no
+ * boolean. */
+int authorized_keys_fragment(bool *ret, Error *e);
 const char *authorized_keys_text(Arena *a, const char *const *keys, size_t n);
 /* The file whole, 0600, its directories 0700, all of it on the disk. */
 int authorized_keys_write(int root, const UserEntry *user, const char *path, const char *text, Error *e);

@@ -22,6 +22,7 @@ int fdisk_load(Fdisk *f, Error *e)
         {"fdisk_is_partition_used", &f->is_used},
         {"fdisk_get_partition", &f->get_partition},
         {"fdisk_gpt_get_partition_attrs", &f->get_attributes},
+        {"fdisk_gpt_set_partition_attrs", &f->set_attributes},
         {"fdisk_get_disklabel_item", &f->get_item},
         {"fdisk_new_labelitem", &f->new_item},
         {"fdisk_unref_labelitem", &f->unref_item},

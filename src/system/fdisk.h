@@ -22,6 +22,7 @@ typedef struct Fdisk {
     int (*is_used)(struct fdisk_context *, size_t);
     int (*get_partition)(struct fdisk_context *, size_t, struct fdisk_partition **);
     int (*get_attributes)(struct fdisk_context *, size_t, uint64_t *);
+    int (*set_attributes)(struct fdisk_context *, size_t, uint64_t);
     int (*get_item)(struct fdisk_context *, int, struct fdisk_labelitem *);
     struct fdisk_labelitem *(*new_item)(void);
     void (*unref_item)(struct fdisk_labelitem *);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/file.h"
 #include "system/fdisk.h"
 
 enum { ENTRIES = 128, LISTED_MAX = GPT_ENTRIES_MAX };
@@ -307,6 +308,8 @@ static int create_partition(Session *s, const Partition *p)
         r = f->set_uuid(new, p->guid ? p->guid : guid);
     if (r == 0)
         r = f->add_partition(s->context, new, NULL);
+    if (r == 0 && p->attributes)
+        r = f->set_attributes(s->context, p->number - 1, p->attributes);
     f->unref_type(type);
     f->unref_partition(new);
     return r;
@@ -366,6 +369,8 @@ int partition_table_write(int disk, const TableGeometry *g, const TableEdit *edi
         if ((r = apply_step(&s, &edit->steps[i], e)) < 0)
             return r;
     r = s.f.write(s.context);
+    if (r >= 0 && edit->new_table && edit->boot_code)
+        r = file_write_part(image.fd, edit->boot_code, PARTITION_BOOT_CODE, 0);
     if (r < 0)
         return error_errno(e, r, "libfdisk cannot make the partition table");
     return table_image_store(&image, disk, hooks, e);

@@ -15,10 +15,12 @@ typedef struct TableStep {
     TableAction action;
     Partition partition; /* DELETE: its number; RESIZE: number and size; CREATE: all; guid NULL: random */
 } TableStep;
+enum { PARTITION_BOOT_CODE = 440 };
 typedef struct TableEdit {
     bool new_table;        /* in place of whatever is there */
     bool wipe;             /* with new_table: boot code and foreign signatures go too */
     const char *disk_guid; /* of a new table; NULL: random */
+    const void *boot_code; /* of a new table: PARTITION_BOOT_CODE bytes, with its first sector; NULL: none */
     const TableStep *steps;
     size_t n; /* deletions first */
 } TableEdit;

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "system/cmdline.h"
 #include "system/grub_env.h"
+#include "update/boot_esp.h"
 #include "update/boot_swap.h"
 #include "update/deployment_edit.h"
 #include "update/sysroot_state.h"
@@ -126,7 +127,7 @@ const char *boot_trial_plan(Sysroot *s, const Deployment *first, size_t n)
     const Deployment *was = NULL;
     BootTrial trial;
 
-    if (n < 2 || s->boot < 0 || faccessat(s->boot, GRUBENV, F_OK, 0) < 0)
+    if (n < 2 || s->boot < 0 || (faccessat(s->boot, GRUBENV, F_OK, 0) < 0 && !boot_esp_is_there(s)))
         return NULL;
     if (now && boot_trial_parse(s->arena, now, &trial) == 0 && deployment_is_named(first, trial.deployment))
         return now; /* it goes on: whoever writes the entries anew at each boot does not prolong it */
@@ -146,6 +147,8 @@ int boot_trial_read(Sysroot *s, BootTrial *ret)
 
     if (!text || boot_trial_parse(s->arena, text, ret) < 0)
         return 0;
+    if (boot_esp_tries(s, &ret->left, &ret->counted) > 0)
+        return 1;
     if (grub_env_read(s->boot, GRUBENV, &env, NULL) < 0)
         return 1;
     const char *token = grub_env_get(s->arena, env.data, env.len, ENV_TRIAL);
@@ -288,7 +291,9 @@ static int trial_end(Sysroot *s, Error *e)
 
     if (r >= 0 && unlinkat(s->boot, path, 0) < 0)
         r = error_errno(e, -errno, "boot/%s", path);
-    return r < 0 ? r : boot_sync(s, e);
+    if (r >= 0)
+        r = boot_sync(s, e);
+    return r < 0 ? r : boot_esp_sync(s, e);
 }
 
 int boot_complete(Sysroot *s, const DeploymentTree *t, Error *e)

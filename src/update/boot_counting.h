@@ -1,8 +1,9 @@
 #pragma once
 /* A new deployment is on trial until a boot of it is complete. boot/loader/trial.cfg, which takes its place
  * together with the entries, says which one and how many tries it has; GRUB (data/grub.cfg) counts them in
- * boot/grub/grubenv and starts the second entry when they are used up. Where there is no grubenv nothing is
- * on trial. What did not boot is remembered in ostree/failed-boots: at most 64 of them. */
+ * boot/grub/grubenv and starts the second entry when they are used up. systemd-boot
+ * counts in the names of its entries (boot_esp.h). Where there is neither nothing is on trial. What did not
+ * boot is remembered in ostree/failed-boots: at most 64 of them. */
 #include "update/deployment_make.h"
 
 #define BOOT_TRIES_ARGUMENT "basalt.tries" /* of the new deployment's kernel arguments; 0: no trial */

@@ -8,6 +8,7 @@
  *   sync of ostree/, then sync and freeze of boot/
  *   loader.tmp and loader change places     <- from here on the next boot is another one
  *   sync and freeze of boot/
+ *   the ESP of systemd-boot, where there is one (boot_esp.h)
  *
  * A boot loader that sees the old loader after the rename finds its links still there; one that sees the new
  * finds all that it names. The old link stays, as loader.tmp: a rename over it would free its inode, and on
@@ -23,6 +24,7 @@
 #include "base/file.h"
 #include "system/boot_entry.h"
 #include "update/boot_counting.h"
+#include "update/boot_esp.h"
 #include "update/boot_freeze.h"
 #include "update/kernel_files.h"
 #include "update/os_release.h"
@@ -399,6 +401,29 @@ static unsigned subbootversion_now(const Sysroot *s, unsigned bootversion)
     return target && target[0] && target[strlen(target) - 1] == '1' ? 1 : 0;
 }
 
+static int esp_room(const Plan *p, Error *e)
+{
+    static const KernelPart parts[] = {KERNEL_IMAGE, KERNEL_INITRAMFS, KERNEL_DEVICETREE};
+    EspNeed *needs = ARENA_ARRAY(p->s->arena, EspNeed, p->n * ELEMENTS(parts));
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t k = 0; k < ELEMENTS(parts); k++) {
+            const KernelFile *f = &p->rows[i].kernel.parts[parts[k]];
+            if (f->to)
+                needs[n++] =
+                    (EspNeed){arena_printf(p->s->arena, "%s/%s", p->rows[i].directory, f->to), f->size};
+        }
+    return boot_esp_room(p->s, needs, n, e);
+}
+
+/* The list is loaded again where the ESP was behind. */
+static int esp_level(Sysroot *s, Error *e)
+{
+    int r = boot_esp_sync(s, e);
+    return r > 0 ? sysroot_load(s, e) : r;
+}
+
 static int plan_apply(Plan *p, Error *e)
 {
     Sysroot *s = p->s;
@@ -410,12 +435,18 @@ static int plan_apply(Plan *p, Error *e)
         return error_set(e, ENOENT, "the sysroot has no boot/");
     if (fstatat(s->boot, "loader", &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(st.st_mode))
         return error_set(e, ENOTSUP, "boot/loader is no symbolic link: it is not ours to change");
-    int r = others_remove(p, e);
+    int r = esp_room(p, e);
+    if (r >= 0) /* it may still name what is removed now */
+        r = boot_esp_sync(s, e);
+    if (r >= 0)
+        r = others_remove(p, e);
     if (r >= 0)
         r = p->entries ? entries_and_links(p, e) : links_only(p, e);
     if (r >= 0 && utimensat(s->ostree, "deploy", NULL, 0) < 0) /* others watch it */
         r = error_errno(e, -errno, "ostree/deploy");
-    return r < 0 ? r : sysroot_load(s, e);
+    if (r >= 0)
+        r = sysroot_load(s, e);
+    return r < 0 ? r : esp_level(s, e);
 }
 
 int boot_swap(Sysroot *s, const DeploymentList *wanted, bool always, Error *e)

@@ -307,14 +307,18 @@ static void like_find(const ImportOptions *o, const ObjectStore *s, const char *
         memcpy(plan->like, c.tree, OSTREE_CHECKSUM);
 }
 
-static int policy_ask(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
-                      const ImportPlan *plan, ImportResult *ret, Error *e)
+static int allowed_ask(const ImportOptions *o, const ImageReference *reference, ImageSource *source,
+                       const ImportPlan *plan, ImportResult *ret, Error *e)
 {
     const PolicyImage image = {.reference = reference,
                                .top = &plan->index,
                                .image = &plan->manifest,
                                .registry = image_source_registry(source)};
-    return o->policy ? policy_check_image(o->policy, o->arena, &image, &ret->verdict, e) : 0;
+    int r = o->policy ? policy_check_image(o->policy, o->arena, &image, &ret->verdict, e) : 0;
+    if (r >= 0 && o->bootable && !has_label(&plan->config))
+        return error_set(
+            e, ENOEXEC, "no operating system: it has neither the label containers.bootc nor ostree.bootable");
+    return r;
 }
 
 /* Not even a directory could be made: what it would take is worth asking for. */
@@ -373,19 +377,21 @@ static int import_new(const ImportOptions *o, const ImageReference *reference, I
     if (r == -ENOSPC)
         return full_from_the_start(o, source, a, e);
     if (r >= 0)
-        r = import_plan_make(source, o->platform, s, a, &plan, e);
+        object_store_suspect(s, o->suspects);
     if (r >= 0)
-        r = policy_ask(o, reference, source, &plan, ret, e);
+        r = import_plan_make(source, o->platform, s, a, &plan, e);
+    if (r >= 0 && o->only && !content_digest_equal(o->only, &plan.manifest.digest))
+        r = error_set(e, ESTALE, "the image's name leads to %s now, and what is here is of %s",
+                      plan.manifest.digest.text, o->only->text);
+    if (r >= 0)
+        r = allowed_ask(o, reference, source, &plan, ret, e);
     if (r < 0)
         return r;
     ret->manifest = plan.manifest.digest;
     ret->layers = plan.n_layers;
-    if (o->bootable && !has_label(&plan.config))
-        return error_set(
-            e, ENOEXEC, "no operating system: it has neither the label containers.bootc nor ostree.bootable");
     like_find(o, s, ref, a, &plan);
     r = workers_start(o, &plan, e);
-    if (r >= 0)
+    if (r >= 0 && !o->suspects) /* a delta starts from files that may be the damaged ones */
         r = import_delta(o, reference, source, &s, &plan, ret, e);
     if (r == 0)
         r = import_fetch(o, reference, s, &plan, ret, e);
@@ -439,7 +445,7 @@ int image_import(const ImportOptions *options, const ImageReference *reference, 
     if (r >= 0)
         r = object_store_open_reading(o.dirfd, o.repository, &s, e);
     if (r >= 0)
-        r = current_read(s, ref, a, result.commit, &record, e);
+        r = o.suspects ? 0 : current_read(s, ref, a, result.commit, &record, e);
     if (r > 0)
         r = is_current(source, &record, e);
     if (r > 0) {
@@ -471,6 +477,8 @@ int image_import_check(const ImportOptions *options, const ImageReference *refer
         r = object_store_open_reading(o.dirfd, o.repository, &s, e);
     if (r >= 0)
         r = import_plan_make(source, o.platform, s, a, &plan, e);
+    if (r >= 0 && o.check_refuses)
+        r = allowed_ask(&o, reference, source, &plan, &(ImportResult){0}, e);
     if (r >= 0)
         r = current_read(s, ref, a, commit, &record, e);
     if (r < 0)

@@ -42,7 +42,12 @@ typedef struct ImportOptions {
     bool in_process;     /* layers and deltas are read by this process: for tests under sanitizers */
     uid_t uid;           /* else in processes of this user (layer_worker.h); 0: nobody */
     gid_t gid;
-    bool no_delta; /* fetch layers even where a delta (delta.h) would be less */
+    bool no_delta;      /* fetch layers even where a delta (delta.h) would be less */
+    bool check_refuses; /* image_import_check() too: what the policy or `bootable` does not allow */
+    /* For repair: these count as not there (object_store_suspect()), layers that have them as not fetched;
+     * and nothing but the image of this digest will do (-ESTALE), where that is known. NULL. */
+    const ChecksumSet *suspects;
+    const ContentDigest *only;
     /* What the processes cannot be kept from; why a delta was not used after all. Each once; NULL allowed. */
     void (*warn)(void *context, const char *text);
     void (*progress)(void *context, const ImportProgress *p); /* of any thread, one at a time; NULL allowed */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/map.h"
+#include "update/commit_read.h"
 #include "update/ostree_ref.h"
 
 #define FINAL_LABEL "ostree.final-diffid"
@@ -44,11 +45,45 @@ static int layers_list(ImportPlan *p, Arena *a, Error *e)
 
 /* ---- what is there ---- */
 
+/* No suspect is among what this tree is of. Of a tree that cannot be read nobody knows. */
+static bool tree_is_sound(const ObjectStore *s, const uint8_t tree[OSTREE_CHECKSUM], ChecksumSet *seen,
+                          unsigned depth)
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    const ChecksumSet *suspects = object_store_suspects(s);
+    OstreeTree t;
+
+    if (checksum_set_add(seen, tree) == 0)
+        return true;
+    if (checksum_set_has(suspects, tree) || depth > REPO_DEPTH_MAX ||
+        commit_read_tree(s, tree, a, &t, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < t.n_files; i++)
+        if (checksum_set_has(suspects, t.files[i].checksum))
+            return false;
+    for (size_t i = 0; i < t.n_directories; i++)
+        if (checksum_set_has(suspects, t.directories[i].meta) ||
+            !tree_is_sound(s, t.directories[i].tree, seen, depth + 1))
+            return false;
+    return true;
+}
+
+static bool is_sound(const ObjectStore *s, const uint8_t commit[OSTREE_CHECKSUM])
+{
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_checksum_set_ ChecksumSet seen = {0};
+    OstreeCommit c;
+
+    return !object_store_suspects(s) ||
+           (commit_read(s, commit, a, &c, NULL) >= 0 && !checksum_set_has(object_store_suspects(s), c.meta) &&
+            tree_is_sound(s, c.tree, &seen, 0));
+}
+
 /* 1: it can be used; 0: it is of another kind, or not whole. */
 static int usable(const ObjectStore *s, const ImportLayer *l, const uint8_t commit[OSTREE_CHECKSUM],
                   LayerRecord *ret, Arena *a, Error *e)
 {
-    if (!object_store_has(s, OBJECT_COMMIT, commit))
+    if (!object_store_has(s, OBJECT_COMMIT, commit) || !is_sound(s, commit))
         return 0;
     int r = layer_commit_record(s, commit, a, ret, e);
     if (r < 0)

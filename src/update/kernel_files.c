@@ -344,3 +344,53 @@ int kernel_files_install(int deployment, int boot, const char *directory, const 
     }
     return r < 0 ? error_errno(e, r, "boot/%s", directory) : 0;
 }
+
+/* 1: they have the same bytes. */
+static int is_same(int dir, const char *name, int other_dir, const char *other)
+{
+    _cleanup_close_ int a = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_close_ int b = openat(other_dir, other, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    char one[16 << 10], two[16 << 10];
+    struct stat st, st_b;
+
+    if (a < 0 || b < 0 || fstat(a, &st) < 0 || fstat(b, &st_b) < 0)
+        return -errno;
+    if (st.st_dev == st_b.st_dev && st.st_ino == st_b.st_ino)
+        return 1;
+    if (st.st_size != st_b.st_size)
+        return 0;
+    for (uint64_t at = 0, size = (uint64_t)st.st_size; at < size; at += sizeof(one)) {
+        const size_t n = size - at < sizeof(one) ? (size_t)(size - at) : sizeof(one);
+        int r = file_read_part(a, one, n, at);
+        if (r >= 0)
+            r = file_read_part(b, two, n, at);
+        if (r < 0 || memcmp(one, two, n) != 0)
+            return r < 0 ? r : 0;
+    }
+    return 1;
+}
+
+int kernel_files_repair(int deployment, int boot, const char *directory, const KernelFiles *k, Error *e)
+{
+    static const char fresh[] = ".basalt-repair";
+    _cleanup_close_ int from = modules_open(deployment, k->version);
+    _cleanup_close_ int to = openat(boot, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int changed = 0;
+
+    if (from < 0 || to < 0)
+        return error_errno(e, from < 0 ? from : -errno, "boot/%s", directory);
+    for (size_t i = 0; i < KERNEL_PARTS; i++) {
+        const KernelFile *f = &k->parts[i];
+        int r = f->to && i != KERNEL_DTBS ? is_same(from, f->from, to, f->to) : 1;
+        if (r == 1 || r == -ENOENT)
+            continue;
+        (void)unlinkat(to, fresh, 0);
+        r = r < 0 ? r : file_install(from, f->from, to, fresh);
+        if (r >= 0 && renameat(to, fresh, to, f->to) < 0)
+            r = -errno;
+        if (r < 0)
+            return error_errno(e, r, "boot/%s/%s", directory, f->to);
+        changed = 1;
+    }
+    return changed && syncfs(to) < 0 ? error_errno(e, -errno, "boot/%s", directory) : changed;
+}

@@ -38,3 +38,5 @@ int kernel_files_missing(int deployment, int boot, const char *directory, const 
 /* Makes them exist in `directory` ("ostree/os-<checksum>") of boot: what is there stays, else a hard link, on
  * another file system a copy that is synced. */
 int kernel_files_install(int deployment, int boot, const char *directory, const KernelFiles *k, Error *e);
+/* Those that are there and have other bytes than the deployment's take them on. 1 when one had. */
+int kernel_files_repair(int deployment, int boot, const char *directory, const KernelFiles *k, Error *e);

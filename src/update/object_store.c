@@ -16,6 +16,7 @@ enum { XATTRS_SURE = 2 << 10 /* of a file, that any file system has room for */ 
 
 struct ObjectStore {
     int repo, aside, lock;
+    const ChecksumSet *suspects;
     ObjectStoreStep step;
     void *context;
     pthread_mutex_t mutex; /* of the counts */
@@ -110,12 +111,29 @@ static int step(ObjectStore *s, const char *what, Error *e)
 
 /* ---- names ---- */
 
+void object_store_suspect(ObjectStore *s, const ChecksumSet *suspects)
+{
+    s->suspects = suspects;
+}
+
+const ChecksumSet *object_store_suspects(const ObjectStore *s)
+{
+    return s->suspects;
+}
+
+static bool is_suspect(const ObjectStore *s, const char *name)
+{
+    uint8_t checksum[OSTREE_CHECKSUM];
+    return s->suspects && hex_decode(name, (size_t)2 * OSTREE_CHECKSUM, checksum) &&
+           checksum_set_has(s->suspects, checksum);
+}
+
 static bool has_name(const ObjectStore *s, const char *name)
 {
     char place[OBJECT_PLACE_SIZE];
 
     object_place(name, place);
-    return faccessat(s->repo, place, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+    return (faccessat(s->repo, place, F_OK, AT_SYMLINK_NOFOLLOW) == 0 && !is_suspect(s, name)) ||
            faccessat(s->aside, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 

@@ -6,6 +6,7 @@
  * docs/repo.md. Needs the right to give files away; owners, modes and attributes are those of the objects. */
 #include <sys/stat.h>
 
+#include "update/checksum_set.h"
 #include "update/repo.h"
 
 /* Below the repository: what a session has not committed yet. */
@@ -26,6 +27,11 @@ int object_store_open_reading(int dirfd, const char *path, ObjectStore **ret, Er
 void object_store_free(ObjectStore *s); /* what was not committed goes */
 DEFINE_CLEANUP(ObjectStore *, object_store_free);
 #define _cleanup_object_store_ _cleanup_(object_store_freep)
+
+/* Objects of these names count as not there, whatever is there: put again, they take its place at the end, by
+ * one rename each. Borrowed; before the first put. */
+void object_store_suspect(ObjectStore *s, const ChecksumSet *suspects);
+const ChecksumSet *object_store_suspects(const ObjectStore *s); /* NULL: none */
 
 bool object_store_has(const ObjectStore *s, ObjectKind kind, const uint8_t checksum[OSTREE_CHECKSUM]);
 /* -ENOENT; more than `max` bytes is -EFBIG, contents that do not have the checksum -EBADMSG. Not for files.

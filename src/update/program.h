@@ -36,6 +36,24 @@ const Deployment *session_newest(const Session *s);
 /* Makes or stages a deployment, and tells the findings. `m` has all but what the session knows. */
 int session_deploy(Session *s, const DeploymentMake *m, bool stage, Error *e);
 
+/* What `install` does of `switch`: `image` is fetched and becomes the newest deployment, which follows
+ * `follow`. Checked before, nothing but its manifest is fetched, and only what would be refused fails. */
+typedef struct SessionInstall {
+    const ImageReference *image, *follow;
+    StringList kargs;
+    unsigned jobs;
+} SessionInstall;
+int session_install(Session *s, const SessionInstall *how, ImportResult *ret, Error *e);
+int session_install_check(Session *s, const ImageReference *image, ImportCheck *ret, Error *e);
+
+/* For `repair`: what `suspects` names is fetched again of the image, and takes the place of what is there. */
+typedef struct SessionRefetch {
+    const ImageReference *image;
+    const ChecksumSet *suspects;
+    const ContentDigest *only; /* NULL: not known */
+} SessionRefetch;
+int session_refetch(Session *s, const SessionRefetch *how, ImportResult *ret, Error *e);
+
 /* "basalt-os VERB: text" and the exit code of the error. */
 int verb_failed(const char *verb, const Error *e);
 /* The same of a change. When a disk was full, what the change had stored goes again, and it is said what is
@@ -61,8 +79,10 @@ bool cancel_asked(void *context);
 
 extern const Option status_options[], upgrade_options[], switch_options[], deploy_options[],
     rollback_options[], pin_options[], kargs_options[], diff_options[], cleanup_options[], finalize_options[],
-    reset_options[], verify_options[], overlay_options[], boot_complete_options[];
+    reset_options[], verify_options[], overlay_options[], boot_complete_options[], install_options[],
+    repair_options[];
 int verb_init(int argc, char **argv);
+int verb_install(int argc, char **argv);
 int verb_serve(int argc, char **argv);
 int verb_status(int argc, char **argv);
 int verb_upgrade(int argc, char **argv);

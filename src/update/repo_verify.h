@@ -1,9 +1,8 @@
 #pragma once
 /* Every object of some commits, or of a whole repository, is read and hashed against its name. Nothing is
- * changed. Repair is fetching again: a bad object is removed by its name (objects/3b/841d….file), the commits
- * that use it are marked as pulled in part (an empty state/<commit>.commitpartial), and the same image or ref
- * is pulled once more, which puts what is missing. A deployment that links the bad file keeps it until it is
- * made again. */
+ * changed. Repair is importing again (ImportOptions.suspects), then deployment_repair.h; by hand, for what
+ * was pulled by ostree: a bad object is removed by its name (objects/3b/841d….file), the commits that use it
+ * are marked as pulled in part (an empty state/<commit>.commitpartial), and the ref is pulled once more. */
 #include "update/object_check.h"
 
 enum { VERIFY_PATHS_MAX = 8, VERIFY_BAD_MAX = 1 << 16 };

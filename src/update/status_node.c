@@ -43,6 +43,30 @@ Node *deployment_node(Arena *a, const Session *s, const Deployment *d)
     return n;
 }
 
+int status_update(Arena *a, const Session *s, UpdateSeen *ret)
+{
+    const Deployment *newest = session_newest(s);
+    const char *image = newest ? origin_get(&newest->origin, ORIGIN_GROUP, ORIGIN_IMAGE) : NULL;
+    if (!image || update_seen_read(a, sysroot_fd(s->sysroot), ret) <= 0 || strcmp(ret->image, image) != 0)
+        return 0;
+    const char *digest = commit_text(a, s->repo, newest->checksum, "ostree.manifest-digest");
+    return !digest || strcmp(digest, ret->digest) != 0;
+}
+
+static Node *update_node(Arena *a, const Session *s)
+{
+    UpdateSeen u;
+    if (status_update(a, s, &u) <= 0)
+        return node_new(a, NODE_NULL);
+    Node *n = node_new(a, NODE_OBJECT);
+    node_set_string(a, n, "origin", u.image);
+    node_set_string(a, n, "digest", u.digest);
+    node_set_string(a, n, "version", u.version);
+    node_set(a, n, "bytes-missing", node_new_int(a, (int64_t)u.bytes));
+    node_set(a, n, "seen", node_new_int(a, (int64_t)u.time));
+    return n;
+}
+
 Node *status_node(Arena *a, const Session *s)
 {
     Node *n = node_new(a, NODE_OBJECT), *list = node_new(a, NODE_ARRAY), *problems = node_new(a, NODE_ARRAY);
@@ -51,6 +75,7 @@ Node *status_node(Arena *a, const Session *s)
         node_append(list, deployment_node(a, s, all->items[i]));
     node_set(a, n, "deployments", list);
     node_set(a, n, "transaction", node_new(a, NODE_NULL));
+    node_set(a, n, "cached-update", update_node(a, s));
     node_set_string(a, n, "failure", sysroot_failure(s->sysroot));
     boot_state_node(a, s, n);
     const Report *r = sysroot_problems(s->sysroot);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "update/boot_esp.h"
 #include "update/object_store.h"
 #include "update/sysroot_state.h"
 
@@ -168,6 +169,9 @@ int sysroot_open(const char *path, const SysrootOptions *o, Sysroot **ret, Error
     if (r >= 0 && s->options.write)
         r = sysroot_lock_take(s, e);
     if (r >= 0)
+        r = sysroot_load(s, e);
+    /* What was cut off there; one that cannot be written keeps nobody from anything, and stays a finding. */
+    if (r >= 0 && s->options.write && boot_esp_sync(s, NULL) > 0)
         r = sysroot_load(s, e);
     if (r < 0)
         return r;

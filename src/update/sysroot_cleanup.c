@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 
 #include "base/file.h"
+#include "update/boot_esp.h"
 #include "update/boot_swap.h"
 #include "update/sysroot_state.h"
 
@@ -329,6 +330,8 @@ static int clean(Sysroot *s, bool synced, bool trees, Report *report, Error *e)
 
     if (r >= 0)
         r = sysroot_need_whole(s, e);
+    if (r >= 0) /* nothing goes that it may still name */
+        r = boot_esp_sync(s, e);
     if (r >= 0)
         r = sysroot_write_refs(s, e);
     const bool full = r == -ENOSPC || r == -EDQUOT;

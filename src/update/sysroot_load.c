@@ -12,6 +12,7 @@
 #include "system/boot_entry.h"
 #include "update/ostree_object.h"
 #include "update/staged_record.h"
+#include "update/boot_esp.h"
 #include "update/sysroot_state.h"
 
 enum { COMMIT_MAX = 16 << 20, STAMP_MAX = 64 << 10, PROC_CMDLINE_MAX = 64 << 10, CHECKSUM_HEX = 64 };
@@ -425,6 +426,9 @@ int sysroot_load(Sysroot *s, Error *e)
     if (!s->has_loader && s->problems.errors == 0 && has_deployments(s))
         PROBLEM(s, SEVERITY_ERROR, "there are deployments, but no boot/loader");
     booted_by_cmdline(s);
+    const char *behind = boot_esp_behind(s);
+    if (behind)
+        PROBLEM(s, SEVERITY_WARNING, "%s than boot/loader", behind);
     s->failure = NULL;
     if (s->boot >= 0 && root_read(s->boot, "ostree/finalize-failure.stamp", STAMP_MAX, &stamp) >= 0)
         s->failure = arena_memdup(s->arena, stamp.data ? stamp.data : "", stamp.len);

@@ -241,21 +241,6 @@ int verb_cleanup(int argc _unused_, char **argv)
     return show_change(&s, argv[0], r);
 }
 
-/* Entries, links and kernels agree again; what cannot be mended is told. */
-int verb_repair(int argc _unused_, char **argv)
-{
-    _cleanup_session_ Session s = SESSION_INIT;
-    Error e = ERROR_INIT;
-    int r = session_open(&s, true, &e);
-    if (r >= 0)
-        r = sysroot_repair(s.sysroot, &s.report, &e);
-    if (r < 0)
-        return verb_failed(argv[0], &e);
-    verb_say(r ? "What the boot loader offers and what there is agree again."
-               : "There was nothing to repair.");
-    return show_change(&s, argv[0], r);
-}
-
 int verb_finalize(int argc _unused_, char **argv)
 {
     _cleanup_session_ Session s = SESSION_INIT;

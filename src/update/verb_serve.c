@@ -17,7 +17,8 @@
 
 enum { REQUEST_MAX = 64 << 10, REQUEST_GIVE_UP = 4 << 20, REQUEST_WORDS_MAX = 256, SAID_MAX = 64 << 10 };
 
-/* `init` and `serve` are for people, and of the program's own options none can be set from outside. */
+/* `init`, `install` and `serve` are for people, and of the program's own options none can be set from
+ * outside. */
 static const char *const served[] = {"status", "upgrade", "switch",  "deploy", "rollback", "pin",   "kargs",
                                      "diff",   "cleanup", "overlay", "repair", "finalize", "reset", "verify"};
 static const char *const not_options[] = {"sysroot", "json", "quiet", "config-root", "authfile", "help"};

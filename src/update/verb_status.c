@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "update/program.h"
+#include "update/progress.h"
 #include "update/status_node.h"
 
 static struct {
@@ -78,6 +79,18 @@ static void show(Arena *a, const Session *s, const Deployment *d, size_t index)
     field("boot", d->boot_checksum);
 }
 
+static void show_update(Arena *a, const Session *s)
+{
+    UpdateSeen u;
+    char bytes[16];
+    if (status_update(a, s, &u) <= 0)
+        return;
+    bytes_text(u.bytes, bytes);
+    printf("Update available: %s%s%s, %s to fetch, seen %s. Next: basalt-os upgrade\n",
+           u.version ? "version " : "", u.version ? u.version : "",
+           u.version ? arena_printf(a, " (%s)", u.digest) : u.digest, bytes, time_text(a, u.time));
+}
+
 static void advise(const Session *s)
 {
     const DeploymentList *all = sysroot_deployments(s->sysroot);
@@ -105,6 +118,7 @@ int verb_status(int argc _unused_, char **argv)
     if (sysroot_failure(s.sysroot))
         printf("The staged deployment did not take its place at shutdown: %s\n", sysroot_failure(s.sysroot));
     boot_state_show(s.arena, &s);
+    show_update(s.arena, &s);
     verb_findings(argv[0], sysroot_problems(s.sysroot));
     advise(&s);
     return EXIT_DONE;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "update/events.h"
@@ -299,6 +300,32 @@ static int import_and_make(Session *s, const ImageReference *image, const ImageR
     return make_next(s, commit_name(s, ret), &origin, e);
 }
 
+int session_install(Session *s, const SessionInstall *how, ImportResult *ret, Error *e)
+{
+    opt.kargs = how->kargs;
+    opt.jobs = how->jobs;
+    return import_and_make(s, how->image, how->follow, ret, e);
+}
+
+int session_install_check(Session *s, const ImageReference *image, ImportCheck *ret, Error *e)
+{
+    _cleanup_(fetch_done)
+    Fetch f = {.registry.root = -EBADF};
+    int r = fetch_open(&f, s, image, e);
+    f.import.check_refuses = true;
+    return r < 0 ? r : image_import_check(&f.import, image, s->arena, ret, e);
+}
+
+int session_refetch(Session *s, const SessionRefetch *how, ImportResult *ret, Error *e)
+{
+    _cleanup_(fetch_done)
+    Fetch f = {.registry.root = -EBADF};
+    int r = fetch_open(&f, s, how->image, e);
+    f.import.suspects = how->suspects;
+    f.import.only = how->only;
+    return r < 0 ? r : image_import(&f.import, how->image, ret, e);
+}
+
 static int update_to(Session *s, const char *verb, const ImageReference *image, const ImageReference *follow)
 {
     Error e = ERROR_INIT;
@@ -310,6 +337,7 @@ static int update_to(Session *s, const char *verb, const ImageReference *image, 
     }
     if (r < 0)
         return session_failed(s, verb, &e);
+    update_seen_forget(sysroot_fd(s->sysroot)); /* it is here, or passed over */
     verb_findings(verb, &s->report);
     int code = tell_fetched(s, image_reference_plain(s->arena, image), &result, r);
     if (e.code == 0)
@@ -331,6 +359,21 @@ static int followed(Session *s, ImageReference *ret, Error *e)
     return r < 0 ? error_wrap(e, r, "%s.origin", newest->path) : r;
 }
 
+/* For `status`. Who may only look does without. */
+static void seen_note(Session *s, const ImageReference *image, const ImportCheck *c, const char *version)
+{
+    Error why = ERROR_INIT;
+    const UpdateSeen u = {.image = image_reference_text(s->arena, image),
+                          .digest = c->manifest.digest.text,
+                          .version = version,
+                          .bytes = c->delta_bytes ? c->delta_bytes : c->missing_bytes,
+                          .time = (uint64_t)time(NULL)};
+    if (!c->changed)
+        update_seen_forget(sysroot_fd(s->sysroot));
+    else if (update_seen_write(sysroot_fd(s->sysroot), &u, &why) < 0)
+        fprintf(stderr, "basalt-os: warning: `status` will not know of this: %s\n", why.text);
+}
+
 static int check(Session *s, const ImageReference *image, Error *e)
 {
     _cleanup_(fetch_done)
@@ -343,6 +386,7 @@ static int check(Session *s, const ImageReference *image, Error *e)
         return r;
     const char *name = image_reference_plain(s->arena, image);
     const char *version = image_config_label(&c.config, "org.opencontainers.image.version");
+    seen_note(s, image, &c, version);
     if (options.json) {
         Node *n = image_node(s->arena, name, &c.manifest.digest, c.changed);
         node_set_string(s->arena, n, "version", version);

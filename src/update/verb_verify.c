@@ -144,6 +144,6 @@ int verb_verify(int argc, char **argv)
     else if (r == 0)
         verb_say("Everything is as it was made.");
     else
-        verb_say("This deployment is not what was fetched. Next: basalt-os rollback");
+        verb_say("This is not what was fetched. Next: basalt-os repair --objects, or basalt-os rollback");
     return r ? EXIT_DAMAGED : EXIT_DONE;
 }

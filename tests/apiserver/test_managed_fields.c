@@ -290,6 +290,29 @@ static void test_many_updaters(void **state)
     assert_non_null(node_get(node_get_path(live, "metadata.managedFields.0.fieldsV1.f:data"), "f:k3"));
 }
 
+/* Many keys cost no squares. */
+static void test_large(void **state)
+{
+    (void)state;
+    _cleanup_arena_ Arena *a = arena_new();
+    _cleanup_buf_ Buf text = BUF_INIT;
+    FieldManager m = {.kind = &kube_config_map, .manager = "one", .now = NOW};
+    Node *made, *status;
+    buf_add_str(&text,
+                "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"c\"},\"data\":{");
+    for (int i = 0; i < 100000; i++)
+        buf_addf(&text, "%s\"k%d\":\"\"", i ? "," : "", i);
+    buf_add_str(&text, "}}");
+    Node *live = tree(a, text.data), *next = node_copy(a, live);
+    managed_fields_update(a, &m, NULL, live);
+    node_set(a, node_get(next, "metadata"), "managedFields", node_copy(a, entries(live)));
+    managed_fields_update(a, &m, live, next);
+    assert_true(managed_fields_same(live, next));
+    m.manager = "two";
+    assert_int_equal(managed_fields_apply(a, &m, live, tree(a, text.data), &made, &status, NULL), 0);
+    assert_int_equal(entries(made)->n, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_apply),       cmocka_unit_test(test_conflicts),
         cmocka_unit_test(test_client_side), cmocka_unit_test(test_before_first_apply),
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_many_updaters),
+        cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

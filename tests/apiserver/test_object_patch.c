@@ -272,6 +272,8 @@ static void test_types(void **state)
         }
     }
     assert_string_equal(builtin_type_of_kind(&kube_daemon_set)->name, "apps.v1.DaemonSet");
+    static const KubeKind former = {"policy", "v1beta1", "PodDisruptionBudget", "poddisruptionbudgets", true};
+    assert_ptr_equal(builtin_type_of_kind(&former), builtin_type_of_kind(&kube_pod_disruption_budget));
     assert_null(builtin_type_of_kind(&kube_machine_config));
 }
 

@@ -10,6 +10,8 @@
 #define META "\"metadata\":{\"name\":\"x\",\"creationTimestamp\":\"2023-11-14T21:13:20Z\"}"
 
 static const KubeKind role = {"rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false};
+static const KubeKind new_event = {"events.k8s.io", "v1", "Event", "events", true};
+static const KubeKind endpoints = {"", "v1", "Endpoints", "endpoints", true};
 static const KubeKind binding = {"rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", true};
 
 static void test_builtin(void **state)
@@ -95,6 +97,16 @@ static void test_builtin(void **state)
          "\"u\"},{\"kind\":"
          "\"ServiceAccount\",\"namespace\":\"n\",\"name\":\"s\"}]}",
          "[\"x\",\"Role/r\",\"60m\",\"u\",\"\",\"n/s\"]"},
+        {&new_event,
+         "{" META ",\"regarding\":{\"kind\":\"Pod\",\"name\":\"p\"},\"type\":\"Normal\",\"reason\":\"R\","
+         "\"note\":\"m\","
+         "\"eventTime\":\"2023-11-14T22:11:20.000001Z\",\"reportingController\":\"c\"}",
+         "[\"2m\",\"Normal\",\"R\",\"pod/p\",\"\",\"c\",\"m\",\"2m\",1,\"x\"]"},
+        {&endpoints,
+         "{" META ",\"subsets\":[{\"addresses\":[{\"ip\":\"10.0.0.1\"},{\"ip\":\"10.0.0.2\"}],\"ports\":[{"
+         "\"port\":80},{"
+         "\"port\":443}]}]}",
+         "[\"x\",\"10.0.0.1:80,10.0.0.1:443,10.0.0.2:80 + 1 more...\",\"60m\"]"},
         {&role, "{" META "}", "[\"x\",\"2023-11-14T21:13:20Z\"]"},
         {&kube_custom_resource_definition, "{" META "}", "[\"x\",\"2023-11-14T21:13:20Z\"]"},
     };

@@ -389,6 +389,29 @@ static void test_paused(void **state _unused_)
     end(&w);
 }
 
+static void test_drift_repair(void **state _unused_)
+{
+    World w;
+    begin(&w, 1);
+    put_config(&w, "50-a", "{'kernelArguments':['a']}");
+    put_pool(&w, "worker", "1");
+    settle(&w, 1000);
+    add_node(&w, "n0", pool_text(&w, "spec.configuration.name"));
+    settle(&w, 1000);
+    assert_null(kube_annotation(kube_fake_get(w.kube, &kube_node, NULL, "n0"), NODE_DRIFT_REPAIR));
+    put(&w, &kube_machine_config_pool,
+        "{'metadata':{'name':'worker','annotations':{'" NODE_DRIFT_REPAIR "':'true'}},'spec':{"
+        "'machineConfigSelector':{'matchLabels':{'" ROLE "':'worker'}},"
+        "'nodeSelector':{'matchLabels':{'node-role.kubernetes.io/worker':''}}}}");
+    settle(&w, 1000);
+    assert_string_equal(kube_annotation(kube_fake_get(w.kube, &kube_node, NULL, "n0"), NODE_DRIFT_REPAIR),
+                        "true");
+    put_pool(&w, "worker", "1");
+    settle(&w, 1000);
+    assert_null(kube_annotation(kube_fake_get(w.kube, &kube_node, NULL, "n0"), NODE_DRIFT_REPAIR));
+    end(&w);
+}
+
 /* ---- schedules ---- */
 
 static void trouble(World *w, unsigned nodes)
@@ -499,8 +522,10 @@ static void test_schedules(void **state _unused_)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_config), cmocka_unit_test(test_rollout),
-                                       cmocka_unit_test(test_drain),        cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_paused),       cmocka_unit_test(test_schedules)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_config), cmocka_unit_test(test_rollout),
+        cmocka_unit_test(test_drain),        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_paused),       cmocka_unit_test(test_drift_repair),
+        cmocka_unit_test(test_schedules)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,8 +20,6 @@ from driver import Driver
 
 program, root = sys.argv[1], pathlib.Path(sys.argv[2])
 tool = root / "tools/kube-apiserver"
-scratch = pathlib.Path(tempfile.mkdtemp(prefix="basalt-kube-"))
-config = scratch / "admin.kubeconfig"
 MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
 
 
@@ -144,7 +143,8 @@ def deployed(d):
 
     for value, good in [(1, True), ("10%", True), ("100%", True), ("101%", False), ("1", False), (-1, False), (1.5, False)]:
         pool = {"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "metadata": {"name": "worker"},
-                "spec": {"maxUnavailable": value, "machineConfigSelector": {"matchLabels": {"a": "b"}}}}
+                "spec": {"maxUnavailable": value, "machineConfigSelector": {"matchLabels": {"a": "b"}},
+                         "nodeSelector": {"matchLabels": {"node-role.kubernetes.io/worker": ""}}}}
         answer = d.call("patch", "MachineConfigPool", name="worker", patch="apply", body=pool, force=True)
         assert (answer["result"] == 0) == good, (value, answer)
     assert "status" not in expect(d.call("patch", "MachineConfigPool", name="worker", patch="merge", body={"status": {"machineCount": 9}}))
@@ -167,8 +167,11 @@ def deployed(d):
         assert (answer["result"] == 0) == good, (size, answer)
     expect(d.call("create", "ControllerConfig", body={**body, "kind": "ControllerConfig", "spec": {"clusterDNSIP": "10.3.0.10", "other": 1}}))
 
-    def may(who, verb, what, *more):
-        return kubectl("auth", "can-i", verb, what, "--as", who, *more, code=0 if (who, verb, what) in allowed else 1).split()[-1] == "yes"
+    def may(who, verb, what):
+        resource, _, sub = what.partition("/")
+        said = kubectl("auth", "can-i", verb, resource, "--as", who, *(["--subresource", sub] if sub else []),
+                       code=0 if (who, verb, what) in allowed else 1)
+        return said.split()[-1] == "yes"
     of = "system:serviceaccount:openshift-machine-config-operator:"
     allowed = {(of + "machine-config-controller", "patch", "machineconfigpools/status"),
                (of + "machine-config-controller", "create", "pods/eviction"),
@@ -255,6 +258,9 @@ if os.environ.get("BASALT_KUBE") == "1":
 if subprocess.run([tool, "path"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
     print("there is no kube-apiserver in the cache; BASALT_KUBE=1 builds it (9 minutes of a processor)")
     sys.exit(77)
+scratch = pathlib.Path(tempfile.mkdtemp(prefix="basalt-kube-"))
+config = scratch / "admin.kubeconfig"
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers end with the test
 try:
     subprocess.run([tool, "start", scratch], check=True)
     driver = Driver(program, config)
@@ -266,6 +272,10 @@ try:
     election()
     measured(driver)
     driver.close()
+except BaseException:
+    log = scratch / "apiserver.log"
+    print("".join(log.read_text().splitlines(True)[-20:]) if log.exists() else "no server ran")
+    raise
 finally:
     subprocess.run([tool, "stop", scratch], check=False)
-shutil.rmtree(scratch)
+    shutil.rmtree(scratch)

@@ -71,11 +71,20 @@ static void test_servers(void **state)
     static const char *const good[] = {"https://h",        "https://h:1/",        "https://[::1]:6443/a/b",
                                        "https://10.0.0.1", "http://localhost:80", "http://127.0.0.5",
                                        "http://[::1]:8"};
-    static const char *const bad[] = {
-        "h",           "ftp://h",         "https://",     "https://u:p@h",
-        "https://h:x", "https://h:70000", "https://h?q",  "https://h/a#b",
-        "http://h",    "http://10.0.0.1", "https://h/ a", "http://127.0.0.1.example.com",
-        "https://[::1"};
+    static const char *const bad[] = {"h",
+                                      "ftp://h",
+                                      "https://",
+                                      "https://u:p@h",
+                                      "https://h:x",
+                                      "https://h:70000",
+                                      "https://h?q",
+                                      "https://h/a#b",
+                                      "http://h",
+                                      "http://10.0.0.1",
+                                      "https://h/ a",
+                                      "http://127.0.0.1.example.com",
+                                      "https://[::1",
+                                      "https://h/a@b"};
     for (size_t i = 0; i < ELEMENTS(good) + ELEMENTS(bad); i++) {
         _cleanup_arena_ Arena *a = arena_new();
         _cleanup_buf_ Buf said = BUF_INIT;

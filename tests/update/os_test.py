@@ -147,6 +147,36 @@ class Versions(Case):
         self.publish("6.0")
         self.assertEqual(self.json("upgrade")["layers-fetched"], 1)  # the base is here still
 
+    def test_update_seen(self):
+        """`status` knows what `upgrade --check` saw, as long as it is news."""
+        self.publish("1.0")
+        self.os("switch", self.name)
+        seen = lambda: self.json("status")["cached-update"]
+        self.os("upgrade", "--check")
+        self.assertIsNone(seen())
+        new = self.publish("2.0")
+        self.os("upgrade", "--check")
+        self.assertEqual((seen()["version"], seen()["digest"]), ("2.0", sha256(new.manifest)))
+        self.assertAlmostEqual(seen()["seen"], time.time(), delta=60)
+        self.assertRegex(self.os("status"), r"Update available: version 2\.0 \(sha256:\w{64}\), \d+ k?B to fetch, seen 20")
+        place = self.root / "run/basalt-os/update"
+        good = place.read_text()
+        for bad in ("", "{}", "[", good.replace("sha256:", "sha0:"), '{"image":1}', good.replace('"bytes":', '"bytes":-'), "x" * 20000):
+            place.write_text(bad)
+            self.assertIsNone(seen())
+        place.write_text(good)
+        self.os("upgrade")
+        self.assertIsNone(seen())
+        self.assertFalse(place.exists())
+        place.write_text(good)  # put there by somebody who was slower
+        self.assertIsNone(seen())
+        self.publish("3.0")
+        self.os("upgrade", "--check")
+        other = self.place / "other"
+        layout_write(other, image("9"), "x")
+        self.os("switch", f"oci:{other}:x")
+        self.assertIsNone(seen())
+
     def test_another_image(self):
         self.publish("1.0")
         self.os("switch", self.name)

@@ -1,4 +1,4 @@
-"""An operating system to boot: Debian's as an image of two layers, a disk with it as basalt-os makes it, GRUB in front.
+"""An operating system to boot: Debian's as an image of two layers.
 
 The large layer is made once and kept; a version is a layer of its own on top, with this build's programs and units."""
 import fcntl
@@ -8,11 +8,9 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 
 import initramfs
 import vm
@@ -23,8 +21,6 @@ from images import CONFIG, CREATED, LAYER, OCI_MANIFEST, Layer, directory, file,
 MODULES = "virtio_pci virtio_scsi sd_mod virtio_console virtio_net virtio_rng".split()
 PREPARE_ROOT = "usr/lib/ostree/ostree-prepare-root"
 GRUB = pathlib.Path("/usr/lib/grub/x86_64-efi")
-GRUB_BUILT_IN = """part_gpt part_msdos fat ext2 normal configfile search search_label test echo loadenv regexp serial terminal
-                   minicmd""".split()
 LINKS = {"ostree": "sysroot/ostree", "home": "var/home", "root": "var/roothome", "opt": "var/opt", "srv": "var/srv",
          "mnt": "var/mnt", "media": "run/media"}
 EMPTY = ["boot", "sysroot", "proc", "sys", "dev", "run", "tmp", "var"]
@@ -37,7 +33,7 @@ LEFT_OUT = re.compile(r"""^(?:
 
 
 def require():
-    vm.require(vm.QEMU, "unshare", "mkfs.ext4", "mkfs.vfat", "sfdisk", "mcopy", "strip", "grub-mkimage", "grub-editenv", "docker-registry")
+    vm.require(vm.QEMU, "mkfs.ext4", "mkfs.vfat", "mcopy", "strip", "grub-mkimage", "docker-registry")
     for path in (GRUB / "linux.mod", pathlib.Path(vm.FIRMWARE)):
         if not path.exists():
             raise initramfs.Unavailable(f"{path} is not there")
@@ -157,6 +153,11 @@ ExecStart=/bin/sh -c 'echo "up: $$(cat /usr/lib/version)"'
 """
 TMPFILES = "d /var/roothome 0700\nd /var/home 0755\nd /var/opt 0755\nd /var/srv 0755\nd /var/mnt 0755\nd /run/media 0755\n"
 UNITS = "usr/lib/systemd/system"
+# Disks alone: /boot is found by its UUID.
+TRIGGER = """[Service]
+ExecStart=
+ExecStart=udevadm trigger --action=add --subsystem-match=block
+"""
 # What takes seconds by emulation and has nothing to do here; of ostree's own what basalt-os does.
 MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
             fstrim.timer systemd-pstore.service systemd-hwdb-update.service ldconfig.service
@@ -164,9 +165,7 @@ MASKED = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
             systemd-rfkill.service systemd-sysusers.service sys-kernel-debug.mount sys-kernel-tracing.mount
             sys-kernel-config.mount sys-fs-fuse-connections.mount dev-hugepages.mount dev-mqueue.mount
             systemd-modules-load.service systemd-logind.service proc-sys-fs-binfmt_misc.automount
-            systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-udevd.service
-            systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service
-            systemd-udev-settle.service dbus.service dbus.socket kmod-static-nodes.service modprobe@.service
+            systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-udev-settle.service dbus.service dbus.socket kmod-static-nodes.service modprobe@.service
             systemd-random-seed.service systemd-sysctl.service systemd-user-sessions.service
             systemd-ask-password-console.path systemd-ask-password-wall.path ostree-finalize-staged.path
             ostree-finalize-staged.service ostree-finalize-staged-hold.service""".split()
@@ -188,6 +187,9 @@ def version_layer(version, *more):
         symlink(f"{UNITS}/multi-user.target.wants/ready.service", "../ready.service"),
         *(symlink(f"etc/systemd/system/{name}", "/dev/null") for name in MASKED),
         symlink("etc/systemd/system/default.target", f"/{UNITS}/multi-user.target"),
+        directory("etc/systemd/system/systemd-udev-trigger.service.d"),
+        file("etc/systemd/system/systemd-udev-trigger.service.d/block.conf", TRIGGER),
+        file("usr/share/basalt-os/grub.cfg", (initramfs.TOP / "data/grub.cfg").read_bytes()),
         file("usr/lib/tmpfiles.d/os.conf", TMPFILES),
         file("etc/machine-id"), file("etc/hostname", "os\n"),
         file("etc/containers/policy.json", '{"default":[{"type":"insecureAcceptAnything"}]}'),
@@ -216,54 +218,3 @@ class OsImage:
         return {sha256(self.config): self.config, self.layer.digest: self.layer.blob,
                 self.base_digest: self.base.read_bytes()}
 
-
-# ---- the disk ----
-
-MIB = 1 << 20
-ESP_AT, ESP_SIZE = MIB, 16 * MIB
-ROOT_AT = ESP_AT + ESP_SIZE
-
-
-def esp_make(disk):
-    """A file system that the firmware reads, with GRUB in it."""
-    early = vm.work / "early.cfg"
-    early.write_text("search --label root --set=root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n")
-    image = vm.work / "BOOTX64.EFI"
-    subprocess.run(["grub-mkimage", "-O", "x86_64-efi", "-p", "/boot/grub", "-c", str(early), "-o", str(image), *GRUB_BUILT_IN],
-                   check=True)
-    subprocess.run(["mkfs.vfat", "-F", "16", "-n", "ESP", f"--offset={ESP_AT // 512}", str(disk.path), str(ESP_SIZE // 1024)], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    at, environment = f"{disk.path}@@{ESP_AT}", dict(os.environ, MTOOLS_SKIP_CHECK="1")
-    subprocess.run(["mmd", "-i", at, "::/EFI", "::/EFI/BOOT"], check=True, env=environment)
-    subprocess.run(["mcopy", "-i", at, str(image), "::/EFI/BOOT/BOOTX64.EFI"], check=True, env=environment)
-
-
-def grub_install(boot):
-    """boot/grub of a sysroot: the configuration, the environment, and the module linux with what it needs."""
-    modules = boot / "grub/x86_64-efi"
-    modules.mkdir(parents=True)
-    needs = dict(line.split(":") for line in (GRUB / "moddep.lst").read_text().splitlines())
-    wanted = ["linux"]
-    for name in wanted:
-        wanted += [need for need in needs.get(name, "").split() if need not in wanted]
-        shutil.copy(GRUB / f"{name}.mod", modules)
-    shutil.copy(initramfs.TOP / "data/grub.cfg", boot / "grub")
-    (boot / "grub/custom.cfg").write_text("set timeout=0\nserial --unit=0 --speed=115200\nterminal_output serial\n")
-    subprocess.run(["grub-editenv", str(boot / "grub/grubenv"), "create"], check=True)
-
-
-def disk_make(sysroot, size=1200 * MIB):
-    """GRUB in one partition, the sysroot in the other; its links stay links."""
-    disk = vm.Disk("system", str(size))
-    table = f"label: gpt\nstart={ESP_AT // 512}, size={ESP_SIZE // 512}, type=uefi\nstart={ROOT_AT // 512}, type=linux\n"
-    subprocess.run(["sfdisk", "-q", str(disk.path)], input=table.encode(), check=True)
-    esp_make(disk)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-L", "root", "-E", f"offset={ROOT_AT}", "-d", str(sysroot), str(disk.path),
-                    f"{(size - ROOT_AT - MIB) // 1024}k"], check=True)
-    return disk
-
-
-def sysroot_remove(path):
-    """Deployments are immutable."""
-    subprocess.run(["chattr", "-R", "-f", "-i", str(path / "ostree/deploy")], capture_output=True)
-    shutil.rmtree(path)

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROOT_DEVICE "/dev/sda2"
+#define ROOT_DEVICE "/dev/sda4" /* as `basalt-os install` has it */
 
 /* Process 1 that ends is a panic, and panic=5 starts anew. */
 static void must(int r, const char *what)

@@ -13,7 +13,7 @@ import vm
 from images import Registry, file, symlink
 
 NAME = "os.example/basalt:stable"
-WORDS = "root=LABEL=root rw console=ttyS0 quiet panic=5 systemd.show_status=error cryptomgr.notests mitigations=off basalt.tries=2"
+WORDS = "console=ttyS0 quiet panic=5 systemd.show_status=error cryptomgr.notests mitigations=off basalt.tries=2"
 FAILS = """[Unit]
 DefaultDependencies=no
 Before=boot-complete.target
@@ -33,17 +33,13 @@ def program():
 
 def install(registry):
     """The disk of a machine that has the first version."""
-    sysroot, config = vm.work / "sysroot", vm.work / "config/etc/containers"
-    sysroot.mkdir()
+    disk, config = vm.Disk("system", "2G"), vm.work / "config/etc/containers"
     config.mkdir(parents=True)
     (config / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
     (config / "registries.conf").write_text(registries(registry.host))
     words = [f"--karg={word}" for word in WORDS.split()]
-    for command in (["init"], ["--quiet", "switch", NAME, "--config-root", str(vm.work / "config"), *words]):
-        subprocess.run([program(), "--sysroot", str(sysroot), *command], check=True, stdout=subprocess.DEVNULL)
-    os_image.grub_install(sysroot / "boot")
-    disk = os_image.disk_make(sysroot)
-    os_image.sysroot_remove(sysroot)
+    subprocess.run([program(), "install", "--image", NAME, "--disk", str(disk.path), "--config-root", str(vm.work / "config"),
+                    *words], check=True, stdout=subprocess.DEVNULL)
     return disk
 
 

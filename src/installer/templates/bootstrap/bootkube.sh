@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes this machine serve the masters their configs, and the masters serve everybody else's. Each step leaves a
-# stamp, NAME.done, so that a restart goes on where the last run stopped; the server is the last step.
+# Makes this machine give the first master its config, and with it the control plane, which does the rest. Each
+# step leaves a stamp, NAME.done, so that a restart goes on where the last run stopped; the server is the last one.
 set -eu
 umask 077
 cd /opt/openshift
@@ -31,19 +31,25 @@ credentials() {
     cp tokens.json /etc/mcs/tokens.json
 }
 
-# A MachineConfig that lets the masters serve every pool but their own, once this machine has gone.
+# What the first master gets beside its pool's config, and no pool has: the control plane with its keys. The
+# cluster begins there, with the objects that are made here; this machine only gives out configs until then.
 hand_over() {
-    merge hand-over/rendered
     rm -rf hand-over/tree
-    mkdir -p hand-over/tree/etc/mcs hand-over/tree/etc/ssl hand-over/tree/etc/systemd/system
-    cp -R hand-over/rendered hand-over/tree/etc/mcs/bootstrap
-    rm -f hand-over/tree/etc/mcs/bootstrap/machine-pools/master.yaml \
-        hand-over/tree/etc/mcs/bootstrap/machine-configs/rendered-master-*.yaml
+    plane=hand-over/tree/etc/basalt/control-plane
+    mkdir -p "$plane/manifests" hand-over/tree/etc/mcs hand-over/tree/etc/ssl hand-over/tree/etc/systemd/system \
+        hand-over/tree/usr/local/bin
+    cp -R tls "$plane/tls"
+    cp machine-configs/*.yaml manifests/* openshift/* hand-over/controller-config.yaml "$plane/manifests/"
+    sed 's,\(server: https://\)[^:]*:,\1localhost:,' auth/kubeconfig >"$plane/kubeconfig"
     cp /etc/mcs/kubeconfig /etc/mcs/tokens.json hand-over/tree/etc/mcs/
     cp -R /etc/ssl/mcs hand-over/tree/etc/ssl/mcs
-    cp hand-over/machine-config-server.service hand-over/tree/etc/systemd/system/
-    basalt create machine-config --name 02-master-machine-config-server --role master --tree hand-over/tree \
-        --enable machine-config-server.service --output machine-configs/02-master-machine-config-server.yaml
+    cp hand-over/*.service hand-over/*.timer hand-over/tree/etc/systemd/system/
+    cp hand-over/basalt-certs-renew hand-over/tree/usr/local/bin/
+    mkdir -p /etc/mcs/bootstrap/machine-more
+    basalt create machine-config --name control-plane --role master --tree hand-over/tree \
+        --enable basalt-apiserver.service --enable basalt-certs-renew.timer --enable machine-config-controller.service \
+        --enable machine-config-server.service --output hand-over/control-plane.yaml
+    mv hand-over/control-plane.yaml /etc/mcs/bootstrap/machine-more/master.yaml
 }
 
 render() {
@@ -51,8 +57,8 @@ render() {
 }
 
 step credentials
-step hand_over
 step render
+step hand_over
 echo "bootkube: the masters can come"
 touch .bootkube.done
 exec machine-config-server bootstrap
