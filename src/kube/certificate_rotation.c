@@ -16,9 +16,10 @@
 
 enum {
     PAIR_MAX = 1 << 20,
-    POLL_FIRST_MS = 1000,
+    POLL_FIRST_MS = 500,
     POLL_LAST_MS = 60000,
     REFUSED_MS = 5 * 60 * 1000,
+    UNSEEN_MS = 10 * 1000,
     NAME_MAX_LEN = 160,
     TRIES_PER_SECOND = 100, /* of names for a pair */
 };
@@ -37,6 +38,7 @@ struct CertificateRotation {
     char request[64]; /* its object; "": not made yet */
     int64_t next, poll_ms;
     KubeBackoff backoff;
+    bool asked_as_own; /* the request is that of the pair in use, and only it may look at it */
     bool loaded;
 };
 
@@ -307,6 +309,7 @@ static int ask(CertificateRotation *r, Error *e)
         *r->request = '\0';
         return k;
     }
+    r->asked_as_own = k == 0 && client(r) == r->o.own && r->o.own != r->o.bootstrap;
     pause_for(r, r->poll_ms);
     return 0;
 }
@@ -324,14 +327,14 @@ static bool has_condition(const Node *object, const char *type)
 }
 
 /* Another key, later. */
-static int give_up(CertificateRotation *r, Error *e, const char *why)
+static int give_up(CertificateRotation *r, int64_t ms, const char *why, Error *e)
 {
     _cleanup_close_ int dir = open_directory(r, NULL);
     char request[sizeof(r->request)];
     snprintf(request, sizeof(request), "%s", r->request);
     if (dir >= 0)
         forget_key(r, dir);
-    pause_for(r, REFUSED_MS);
+    pause_for(r, ms);
     return error_set(e, EKEYREJECTED, "certificate signing request %s %s", request, why);
 }
 
@@ -348,7 +351,7 @@ static int take(CertificateRotation *r, const Node *object, Error *e)
     }
     if (text->len > PAIR_MAX || base64_decode(text->string, text->len, &pem) < 0 || !pem.len ||
         certificate_read(pem.data, pem.len, &c, e) < 0 || check(r, c, r->key, e) < 0)
-        return give_up(r, e, "has brought a certificate that is not for this node");
+        return give_up(r, REFUSED_MS, "has brought a certificate that is not for this node", e);
     return store(r, c, e);
 }
 
@@ -363,13 +366,13 @@ static int poll_request(CertificateRotation *r, Error *e)
         return 0;
     }
     if (k == -EACCES)
-        return give_up(r, e, "may not be looked at");
+        return give_up(r, UNSEEN_MS, "may not be looked at", e);
     if (k < 0)
         return k;
     if (has_condition(answer.object, "Denied"))
-        return give_up(r, e, "was denied");
+        return give_up(r, REFUSED_MS, "was denied", e);
     if (has_condition(answer.object, "Failed"))
-        return give_up(r, e, "has failed");
+        return give_up(r, REFUSED_MS, "has failed", e);
     return take(r, answer.object, e);
 }
 
@@ -385,6 +388,8 @@ static int advance(CertificateRotation *r, Error *e)
         return error_set(e, ENOKEY, "no certificate, and no bootstrap credentials");
     if (!r->key)
         return make_key(r, e);
+    if (*r->request && r->asked_as_own && r->pair.until <= now_sec(r))
+        return give_up(r, 0, "came too late for the certificate that asked for it", e);
     return *r->request ? poll_request(r, e) : ask(r, e);
 }
 

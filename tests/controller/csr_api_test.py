@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """A new machine at the embedded API: with a bootstrap token it asks for a node's certificate, the controller approves
 and signs, and with that certificate it asks for the next; who tries for more is denied or left to a person.
-Usage: csr_api_test.py BASALT_APISERVER MACHINE_CONFIG_CONTROLLER"""
+Then a node's own client, with lives of seconds: from the token to its second certificate.
+Usage: csr_api_test.py BASALT_APISERVER MACHINE_CONFIG_CONTROLLER ROTATE_HTTP"""
 import base64, json, os, pathlib, ssl, subprocess, sys, time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'apiserver'))
 from api_server import ApiServer, temporary
 
-APISERVER, CONTROLLER = (os.path.abspath(p) for p in sys.argv[1:3])
+APISERVER, CONTROLLER, ROTATE = (os.path.abspath(p) for p in sys.argv[1:4])
 CSRS = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
 CONFIGS = '/apis/machineconfiguration.openshift.io/v1/controllerconfigs'
 TOKEN = {'Authorization': 'Bearer knock'}
@@ -92,27 +93,67 @@ def run(server):
     print(f'approved and signed within {took * 1000:.0f} ms')
 
 
+def kubeconfig(server, name, user):
+    config = json.loads(pathlib.Path(server.path('kubeconfig-admin')).read_text())
+    config['users'] = [{'name': 'admin', 'user': user}]
+    pathlib.Path(server.path(name)).write_text(json.dumps(config))
+    return server.path(name)
+
+
+def rotate(server):
+    pki = pathlib.Path(server.path('pki'))
+    pki.mkdir()
+    current = str(pki / 'kubelet-client-current.pem')
+    run = subprocess.Popen([ROTATE, kubeconfig(server, 'bootstrap', {'token': 'knock'}),
+                            kubeconfig(server, 'own', {'client-certificate': current, 'client-key': current}),
+                            str(pki), 'n5', '2'], stdout=subprocess.PIPE, text=True)
+    try:
+        first = run.stdout.readline()
+        check('n5 joins', first)
+        code, answer = server.call('POST', '/api/v1/nodes', {'apiVersion': 'v1', 'kind': 'Node', 'metadata': {'name': 'n5'}})
+        check(f'n5 is there: {answer}', code == 201)
+        times = [int(first), *map(int, run.stdout.read().split())]
+        check(f'n5 renews: {times}', run.wait(60) == 0 and len(times) == 2 and times[0] < times[1])
+    finally:
+        run.kill()
+        run.wait(20)
+    users = [c['spec']['username'] for c in server.call('GET', CSRS)[1]['items'] if c['metadata']['name'].startswith('node-csr-')]
+    check(f'once by the token, once as itself: {users}',
+          sorted(users) == ['system:bootstrap:abcdef', 'system:node:n5'])
+    check(f'{os.listdir(pki)}', len(os.listdir(pki)) == 3)
+
+
+def start(server, log, *options):
+    return subprocess.Popen([CONTROLLER, 'start', '--kubeconfig', server.path('kubeconfig-admin'), '--cluster-signing-cert-file',
+                             server.path('ca.crt'), '--cluster-signing-key-file', server.path('ca.key'), *options], stderr=log)
+
+
+def stop(controller):
+    controller.terminate()
+    controller.wait(20)
+
+
 def main():
     with temporary() as directory:
         server = ApiServer(APISERVER, directory)
         with open(server.path('tokens'), 'a', encoding='utf-8') as f:
             f.write('knock,system:bootstrap:abcdef,9,"system:bootstrappers"\n')
         with server, open(server.path('controller.log'), 'w+', encoding='utf-8') as log:
-            env = server.kubectl_env()
+            server.kubectl_env()
             server.call('POST', '/api/v1/namespaces', {'apiVersion': 'v1', 'kind': 'Namespace',
                                                        'metadata': {'name': 'openshift-machine-config-operator'}})
-            controller = subprocess.Popen([CONTROLLER, 'start', '--kubeconfig', env['KUBECONFIG'], '--cluster-signing-cert-file',
-                                           server.path('ca.crt'), '--cluster-signing-key-file', server.path('ca.key')],
-                                          stderr=log)
+            controller = start(server, log)
             try:
                 run(server)
+                stop(controller)
+                controller = start(server, log, '--certificate-lifetime-scale', '4320')  # twenty seconds
+                rotate(server)
             except SystemExit:
                 log.seek(0)
                 print(log.read(), file=sys.stderr)
                 raise
             finally:
-                controller.terminate()
-                controller.wait(20)
+                stop(controller)
 
 
 main()

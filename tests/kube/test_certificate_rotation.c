@@ -160,7 +160,7 @@ static void test_waiting(void **state _unused_)
     w.signer.answer = "wait";
     assert_int_equal(run(&w, 3600), -1);
     unsigned gets = kube_fake_calls(w.kube, KUBE_GET, NULL);
-    assert_in_range(gets, 30, 80);
+    assert_in_range(gets, 30, 90);
     snprintf(request, sizeof(request), "%s", certificate_rotation_request(w.r));
     assert_true(kube_fake_delete(w.kube, &kube_certificate_signing_request, NULL, request));
     assert_int_equal(run(&w, 200), -1);
