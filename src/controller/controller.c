@@ -26,6 +26,28 @@ void controller_log(const Controller *c, const char *format, ...)
     c->o.log(c->o.context, line);
 }
 
+void controller_event(Controller *c, const Node *object, bool warning, const char *reason, const char *format,
+                      ...)
+{
+    va_list args;
+    char message[KUBE_EVENT_MESSAGE_MAX];
+    Error e = ERROR_INIT;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    controller_log(c, "%s: %s", reason, message);
+    KubeOccurrence o = {.object = object, .warning = warning, .reason = reason, .message = message};
+    if (kube_record(c->recorder, &o, &e) < 0)
+        controller_log(c, "an event was not stored: %s", e.text);
+}
+
+Node *controller_node_object(Arena *a, const FleetNode *n)
+{
+    Node *object = kube_object_new(a, &kube_node, NULL, n->name);
+    node_set_string(a, node_get(object, "metadata"), "uid", n->uid);
+    return object;
+}
+
 void controller_wake_at(Controller *c, int64_t when)
 {
     if (c->wake < 0 || when < c->wake)
@@ -178,8 +200,10 @@ void controller_node_seen(Controller *c, const Node *object)
     FleetNode *n;
     if (!kube_name(object) || !fleet_node_seen(&c->fleet, object, &n))
         return;
-    if (n->no_pool)
-        controller_log(c, "%s", n->no_pool);
+    if (n->no_pool && c->active) {
+        _cleanup_arena_ Arena *a = arena_new();
+        controller_event(c, controller_node_object(a, n), true, "NodeInTwoPools", "%s", n->no_pool);
+    }
 }
 
 static void node_seen(void *context, const Node *object)
@@ -301,6 +325,7 @@ Controller *controller_new(const ControllerOptions *o)
     c->o = *o;
     c->time = o->time ? o->time : &kube_time;
     c->wake = -1;
+    c->recorder = kube_recorder_new(o->kube, "machine-config-controller", o->node, c->time);
     for (Watched w = 0; w < WATCHED_KINDS; w++)
         start_informer(c, w);
     return c;
@@ -318,6 +343,7 @@ void controller_free(Controller *c)
         name_list_done(&c->sources[k]);
     }
     drain_sync_done(c);
+    kube_recorder_free(c->recorder);
     csr_sync_done(c);
     config_cache_done(&c->configs);
     fleet_done(&c->fleet);

@@ -5,6 +5,7 @@
 #include "controller/fleet.h"
 #include "controller/generated_config.h"
 #include "kube/informer.h"
+#include "kube/kube_event.h"
 #include "kube/kube_kind.h"
 #include "machineconfig/controller_config.h"
 
@@ -29,6 +30,7 @@ struct Controller {
     ControllerConfig cluster; /* when cluster_arena is there */
     Informer *informers[WATCHED_KINDS];
     bool failing[WATCHED_KINDS];
+    KubeRecorder *recorder;
     NameList drains;       /* NodeDrain */
     NameList csrs;         /* CsrItem, of csr_sync.c */
     bool csrs_crowded;     /* more than are looked at */
@@ -44,6 +46,10 @@ struct Controller {
 
 int64_t controller_now(const Controller *c);
 void controller_log(const Controller *c, const char *format, ...) _printf_(2, 3);
+/* What `kubectl describe` shows; the log gets it as well. `object`: its identity is used. */
+void controller_event(Controller *c, const Node *object, bool warning, const char *reason, const char *format,
+                      ...) _printf_(5, 6);
+Node *controller_node_object(Arena *a, const FleetNode *n); /* its identity */
 void controller_wake_at(Controller *c, int64_t when);
 /* One call, its failure logged with what it was for. */
 int controller_call(Controller *c, const KubeRequest *q, Arena *a, KubeAnswer *ret, const char *what);

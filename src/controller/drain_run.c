@@ -128,8 +128,9 @@ static int drain_node(Controller *c, const FleetNode *n, NodeDrain *d)
     drain_put_off(&d->drain, controller_now(c), refused);
     controller_wake_at(c, d->drain.next);
     if (drain_overdue(&d->drain, controller_now(c)))
-        controller_log(c, "node %s: not drained after an hour: %zu pods stay, such as %s/%s", n->name, left,
-                       pods[0].namespace, pods[0].name);
+        controller_event(c, controller_node_object(a, n), true, "FailedToDrain",
+                         "node %s: not drained after an hour: %zu pods stay, such as %s/%s", n->name, left,
+                         pods[0].namespace, pods[0].name);
     return r;
 }
 

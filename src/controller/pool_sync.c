@@ -88,8 +88,9 @@ static int point_to(Controller *c, FleetPool *p, Arena *a, const RenderedConfig 
     int r = controller_call(c, &q, a, &answer, p->name);
     if (r < 0)
         return r;
-    controller_log(c, "pool %s: %s%s%s", p->name, rc->name, *former ? ", was " : "", former);
     controller_pool_seen(c, answer.object);
+    controller_event(c, p->object, false, "RenderedConfigGenerated", "pool %s: %s%s%s", p->name, rc->name,
+                     *former ? ", was " : "", former);
     return 0;
 }
 
@@ -99,7 +100,7 @@ static int render(Controller *c, FleetPool *p)
     PoolRender rendered = pool_render(a, p, &c->configs, c->cluster_arena ? c->cluster.os_image_url : NULL);
     const RenderedConfig *rc = rendered.rendered;
     if (!rc) {
-        controller_log(c, "%s", rendered.error);
+        controller_event(c, p->object, true, "RenderFailed", "%s", rendered.error);
         set_render_error(p, rendered.error);
         return 0;
     }
@@ -110,7 +111,7 @@ static int render(Controller *c, FleetPool *p)
     const char *refused = refusal(c, p, a, rc);
     set_render_error(p, refused);
     if (refused) {
-        controller_log(c, "%s", refused);
+        controller_event(c, p->object, true, "RenderFailed", "%s", refused);
         return 0;
     }
     int r = store_config(c, p, a, rc);
@@ -154,8 +155,9 @@ static int tell_node(Controller *c, const FleetPool *p, FleetNode *n)
     int r = controller_call(c, &q, a, &answer, n->name);
     if (r < 0)
         return r;
-    controller_log(c, "node %s: told %s", n->name, fleet_pool_target(p));
     controller_node_seen(c, answer.object);
+    controller_event(c, p->object, false, "SetDesiredConfig", "node %s: told %s", n->name,
+                     fleet_pool_target(p));
     return 0;
 }
 
