@@ -5,8 +5,8 @@
  * the file as the pool's other configs have it, whose rest stays. Several objects for one pool are taken
  * together, the youngest last. Fields and limits: machine-config-operator
  * pkg/controller/{kubelet-config,container-runtime-config}. Pure. */
-#include "controller/config_cache.h"
-#include "controller/fleet.h"
+#include "fleet/config_cache.h"
+#include "fleet/fleet.h"
 
 typedef enum GeneratedKind { GENERATED_KUBELET, GENERATED_CONTAINER_RUNTIME, GENERATED_KINDS } GeneratedKind;
 

@@ -1,5 +1,5 @@
 /* A rendered config is known by its owner, a MachineConfigPool. */
-#include "controller/config_cache.h"
+#include "fleet/config_cache.h"
 
 #include <string.h>
 

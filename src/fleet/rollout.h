@@ -4,7 +4,7 @@
  * pkg/controller/node/node_controller.go (getAllCandidateMachines), and beyond it: a node that is down and
  * was not told anything yet costs nothing to be told, so that a pool whose config took its nodes down can be
  * healed by a newer config; one at a time of these, too, since they may all come back at once. */
-#include "controller/fleet_node.h"
+#include "fleet/fleet_node.h"
 
 typedef struct RolloutPool {
     const char *target;          /* the rendered config; NULL or "": none yet */

@@ -1,6 +1,6 @@
 /* The merging is machineconfig/rendered_config.c's. A config that is not valid degrades the pools that select
  * it, and none else. */
-#include "controller/pool_render.h"
+#include "fleet/pool_render.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * told what is seen and what is gone, and asks nobody. Which pool a node is of: machine-config-operator
  * pkg/helpers/helpers.go (GetPoolsForNode): one pool of its own beats worker; master beats all. */
 #include "base/name_list.h"
-#include "controller/fleet_node.h"
+#include "fleet/fleet_node.h"
 #include "machineconfig/machine_config_pool.h"
 
 struct FleetPool {

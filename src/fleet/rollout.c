@@ -1,6 +1,6 @@
 /* Count who is away, take that from what the pool allows, and fill what is left in order. A node that has
  * failed with this very config counts as well: should its trouble pass, it goes on by itself. */
-#include "controller/rollout.h"
+#include "fleet/rollout.h"
 
 #include <string.h>
 

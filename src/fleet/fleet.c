@@ -1,6 +1,6 @@
 /* Two sorted lists. Labels decide a node's pool and are not kept: they are the larger part of most nodes.
  * When a pool's selector changes, or pools come and go, the nodes have to be listed again. */
-#include "controller/fleet.h"
+#include "fleet/fleet.h"
 
 #include <string.h>
 

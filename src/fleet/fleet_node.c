@@ -1,6 +1,6 @@
 /* A node as its object says, in a few fields. Ready is what a scheduler would say: the condition Ready holds,
  * and neither DiskPressure nor NetworkUnavailable does, where a node reports these. */
-#include "controller/fleet_node.h"
+#include "fleet/fleet_node.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #pragma once
 /* A pool's config out of the MachineConfigs that it selects, as objects to be stored; and which rendered
  * configs nobody needs any more. Pure. */
-#include "controller/config_cache.h"
-#include "controller/fleet.h"
+#include "fleet/config_cache.h"
+#include "fleet/fleet.h"
 #include "machineconfig/rendered_config.h"
 
 typedef struct PoolRender {

@@ -1,11 +1,11 @@
 /* The pool's configs are rendered without the generated ones; the file of that is changed and becomes the
  * generated one's. A kubelet's config is a document: it is merged field by field. A container engine's is
  * TOML: single values are set in its text. */
-#include "controller/generated_config.h"
+#include "fleet/generated_config.h"
 
 #include <string.h>
 
-#include "controller/pool_render.h"
+#include "fleet/pool_render.h"
 #include "format/data_url.h"
 #include "format/toml_edit.h"
 #include "format/yaml.h"
