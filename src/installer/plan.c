@@ -281,7 +281,8 @@ static void put_generated(Planner *p, GeneratedKind kind, const FleetPool *pool)
 
 /* ---- a pool's nodes ---- */
 
-static const MachineConfig *config_of_node(Planner *p, const FleetNode *n, const PoolBefore *b)
+/* NULL: not known. */
+static const MachineConfig *config_of_node(Planner *p, const FleetNode *n)
 {
     const MachineConfig *mc = read_rendered(p, n->current);
     for (size_t i = 0; i < p->before.n && !mc; i++) {
@@ -289,30 +290,27 @@ static const MachineConfig *config_of_node(Planner *p, const FleetNode *n, const
         if (x->rendered && !strcmp(x->rendered->name, n->current))
             mc = &x->rendered->merged;
     }
-    return mc ? mc : b ? b->from : NULL;
+    return mc;
 }
 
-static void compare(Planner *p, const MachineConfig *from, const RenderedConfig *rc, PlanChange *c)
-{
-    c->refused = REPORT_INIT(p->arena);
-    (void)machine_config_diff(p->arena, from, &rc->merged, &c->diff, &c->refused);
-    disruption_decide(p->arena, p->policy, c->diff, &c->disruption);
-}
-
-static void add_change(Planner *p, PlanPool *pp, const RenderedConfig *rc, const MachineConfig *from,
-                       FleetNode *n)
+/* `assumed` is a group of its own. */
+static PlanChange *change_of(Planner *p, PlanPool *pp, const RenderedConfig *rc, const MachineConfig *from,
+                             bool assumed)
 {
     size_t i = 0;
-    while (i < pp->n_changes && strcmp(pp->changes[i].diff->from->name, from ? from->name : "") != 0)
+    while (i < pp->n_changes && (pp->changes[i].assumed != assumed ||
+                                 strcmp(pp->changes[i].diff->from->name, from ? from->name : "") != 0))
         i++;
     PlanChange *c = &pp->changes[i];
-    if (i == pp->n_changes) {
-        compare(p, from, rc, c);
-        c->nodes = ARENA_ARRAY(p->arena, FleetNode *, pp->pool->n_nodes + 1);
-        pp->n_changes++;
-    }
-    if (n)
-        c->nodes[c->n_nodes++] = n;
+    if (i < pp->n_changes)
+        return c;
+    pp->n_changes++;
+    c->assumed = assumed;
+    c->refused = REPORT_INIT(p->arena);
+    c->nodes = ARENA_ARRAY(p->arena, FleetNode *, pp->pool->n_nodes + 1);
+    (void)machine_config_diff(p->arena, from, &rc->merged, &c->diff, &c->refused);
+    disruption_decide(p->arena, p->policy, c->diff, &c->disruption);
+    return c;
 }
 
 static int by_name(const void *x, const void *y)
@@ -320,20 +318,36 @@ static int by_name(const void *x, const void *y)
     return strcmp((*(FleetNode *const *)x)->name, (*(FleetNode *const *)y)->name);
 }
 
+static void compare_node(Planner *p, PlanPool *pp, const RenderedConfig *rc, const PoolBefore *b,
+                         FleetNode *n)
+{
+    if (!*n->current || !strcmp(n->current, rc->name))
+        return;
+    const MachineConfig *from = config_of_node(p, n);
+    PlanChange *c = change_of(p, pp, rc, from ? from : b ? b->from : NULL, !from);
+    c->nodes[c->n_nodes++] = n;
+}
+
+/* The controller refuses by what the pool has, whatever its nodes have; where nothing runs it does not. */
 static void compare_nodes(Planner *p, PlanPool *pp, const RenderedConfig *rc, const PoolBefore *b)
 {
     const FleetPool *pool = pp->pool;
-    pp->changes = ARENA_ARRAY(p->arena, PlanChange, pool->n_nodes + 1);
+    const bool nothing_runs = !pool->n_nodes && !(b && b->from);
+    pp->changes = ARENA_ARRAY(p->arena, PlanChange, pool->n_nodes + 2);
     if (pool->n_nodes)
         qsort(pool->nodes, pool->n_nodes, sizeof(*pool->nodes), by_name);
     for (size_t i = 0; i < pool->n_nodes; i++)
-        if (*pool->nodes[i]->current && strcmp(pool->nodes[i]->current, rc->name) != 0)
-            add_change(p, pp, rc, config_of_node(p, pool->nodes[i], b), pool->nodes[i]);
-    if (!pp->n_changes)
-        add_change(p, pp, rc, b ? b->from : NULL, NULL);
-    if (!pool->n_nodes && !(b && b->from)) { /* nothing that runs is changed */
-        pp->changes[0].disruption = (Disruption){.n = 0};
-        pp->changes[0].refused = REPORT_INIT(p->arena);
+        compare_node(p, pp, rc, b, pool->nodes[i]);
+    const size_t of_nodes = pp->n_changes;
+    if (of_nodes && !(b && b->from))
+        return;
+    PlanChange *c = change_of(p, pp, rc, b ? b->from : NULL, false);
+    if (of_nodes && pp->n_changes > of_nodes && !c->refused.errors)
+        pp->n_changes--; /* nobody has it */
+    if (nothing_runs) {
+        report_done(&c->refused);
+        c->refused = REPORT_INIT(p->arena);
+        c->disruption = (Disruption){.n = 0};
     }
 }
 

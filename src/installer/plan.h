@@ -36,6 +36,7 @@ typedef struct PlanChange {
     Report refused; /* why running nodes cannot be changed so */
     FleetNode **nodes;
     size_t n_nodes;
+    bool assumed; /* what they have is not known: taken for what the pool has */
 } PlanChange;
 
 typedef struct PlanTurn {

@@ -44,7 +44,10 @@ static void print_indented(const char *text, Buf *out)
 static void print_change(const PlanChange *c, Buf *out)
 {
     _cleanup_buf_ Buf text = BUF_INIT;
-    machine_config_plan_print(c->diff, &c->disruption, PLAN_CONTENTS, &text);
+    if (c->refused.errors && machine_config_diff_empty(c->diff))
+        buf_addf(&text, "%s -> %s\n", c->diff->from->name, c->diff->to->name);
+    else
+        machine_config_plan_print(c->diff, &c->disruption, PLAN_CONTENTS, &text);
     if (c->refused.errors)
         buf_add_str(&text, "refused: a machine that runs cannot be changed so\n");
     for (size_t i = 0; i < c->refused.n; i++) {
@@ -58,6 +61,8 @@ static void print_change(const PlanChange *c, Buf *out)
         buf_addf(&text, "nodes");
         print_names(c->nodes, c->n_nodes, false, &text);
     }
+    if (c->n_nodes && c->assumed)
+        buf_add_str(&text, "  what these have is not known; it is taken for what the pool has\n");
     print_indented(text.data, out);
 }
 
@@ -169,6 +174,7 @@ static void add_change(Arena *a, Node *list, const PlanChange *c)
 {
     Node *n = node_append(list, machine_config_plan_to_node(a, c->diff, &c->disruption, PLAN_CONTENTS));
     add_names(a, list_set(a, n, "nodes"), c->nodes, c->n_nodes);
+    node_set(a, n, "assumed", node_new_bool(a, c->assumed));
     if (!c->refused.n)
         return;
     Node *findings = list_set(a, n, "refused");
