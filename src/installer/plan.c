@@ -17,7 +17,8 @@ typedef enum Kind { POOL, CONFIG, KUBELET, RUNTIME, CLUSTER, NODE, POLICY, OTHER
 
 typedef struct PoolBefore { /* by name */
     char *name;
-    const RenderedConfig *rendered; /* NULL: it cannot be */
+    const RenderedConfig *rendered; /* NULL: it cannot be, */
+    const char *error;              /* and why */
     const MachineConfig *from;      /* what the pool's nodes are told now; NULL: not known */
     const char *from_name;
 } PoolBefore;
@@ -144,6 +145,16 @@ static void see_current(Planner *p, const Node *document)
         cached_config_free(name_list_put(&p->plan->before, cached_config_new(document)));
 }
 
+static bool has_role(const PlanObjects *o, const char *role)
+{
+    for (size_t i = 0; i < o->n; i++) {
+        const char *is = kube_label(o->items[i], MACHINE_CONFIG_ROLE_LABEL);
+        if (kind_of(o->items[i]) == CONFIG && is && !strcmp(is, role))
+            return true;
+    }
+    return false;
+}
+
 /* Where nobody declares pools there is one of each role, as `basalt render` has it. */
 static void imply_pools(Planner *p)
 {
@@ -151,6 +162,8 @@ static void imply_pools(Planner *p)
     if (p->plan->fleet.pools.n)
         return;
     for (size_t i = 0; i < ELEMENTS(roles); i++) {
+        if (!has_role(&p->in->current, roles[i]) && !has_role(&p->in->wanted, roles[i]))
+            continue;
         Node *pool =
             machine_config_pool_to_node(p->arena, machine_config_pool_of_role(p->arena, roles[i]), "");
         fleet_pool_seen(&p->plan->fleet, pool);
@@ -199,7 +212,9 @@ static void render_before(Planner *p)
         const FleetPool *pool = p->plan->fleet.pools.items[i];
         PoolBefore *b = ARENA_NEW(p->arena, PoolBefore);
         b->name = arena_strdup(p->arena, pool->name);
-        b->rendered = pool_render(p->arena, pool, &p->plan->before, p->os_image_url).rendered;
+        PoolRender r = pool_render(p->arena, pool, &p->plan->before, p->os_image_url);
+        b->rendered = r.rendered;
+        b->error = r.error;
         b->from_name = arena_strdup(p->arena, fleet_pool_target(pool));
         b->from = read_rendered(p, b->from_name);
         check_sources(p, pool, b);
@@ -458,11 +473,10 @@ static void plan_pool(Planner *p, const FleetPool *pool, PlanPool *pp)
     const PoolBefore *b = name_list_get(&p->before, pool->name);
     PoolRender r = pool_render(p->arena, pool, &p->plan->after, p->os_image_url);
     *pp = (PlanPool){.pool = pool, .from = b && b->from_name ? b->from_name : "", .to = ""};
-    if (!r.rendered && b && !b->rendered && !pool->n_nodes)
-        return; /* it has nothing, and nobody is in it */
     if (!r.rendered) {
         pp->error = r.error;
-        raise_to(p->plan, PLAN_REFUSED);
+        if (!b || !b->error || strcmp(b->error, r.error) != 0) /* else it is so without this, too */
+            raise_to(p->plan, PLAN_REFUSED);
         return;
     }
     pp->to = r.rendered->name;
