@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "controller/controller_state.h"
-#include "controller/pool_render.h"
+#include "fleet/pool_render.h"
 
 int64_t controller_now(const Controller *c)
 {

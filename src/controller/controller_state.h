@@ -2,8 +2,8 @@
 /* What the parts of the controller share. */
 #include "base/name_list.h"
 #include "controller/controller.h"
-#include "controller/fleet.h"
-#include "controller/generated_config.h"
+#include "fleet/fleet.h"
+#include "fleet/generated_config.h"
 #include "kube/informer.h"
 #include "kube/kube_event.h"
 #include "kube/kube_kind.h"

@@ -2,7 +2,7 @@
 /* The status of a MachineConfigPool, made anew from the former one and what is known of its nodes: counts,
  * conditions, which config all have. Conditions and their texts: machine-config-operator
  * pkg/controller/node/status.go. */
-#include "controller/rollout.h"
+#include "fleet/rollout.h"
 
 typedef struct PoolStatusInput {
     const Node *pool; /* the object; its status may be missing */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "controller/controller_state.h"
-#include "controller/pool_render.h"
+#include "fleet/pool_render.h"
 #include "controller/pool_status.h"
 #include "machineconfig/machine_config_diff.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "controller/controller_state.h"
-#include "controller/pool_render.h"
+#include "fleet/pool_render.h"
 #include "format/yaml.h"
 
 enum { RETRY_MS = 1000, GARBAGE_MS = 60 * 60 * 1000 };

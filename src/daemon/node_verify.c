@@ -38,17 +38,6 @@ static void finding(Verify *v, const char *declared, const Node *at, const char 
 
 /* ---- contents ---- */
 
-static bool is_secret(const ManagedPath *m)
-{
-    static const char *const words[] = {"pull-secret", "kubeconfig", "config.json", "auth.json",
-                                        ".key",        "token",      "/private/",   "password",
-                                        "secret",      "credential"};
-    for (size_t i = 0; i < ELEMENTS(words); i++)
-        if (strstr(m->path, words[i]))
-            return true;
-    return !(m->mode & 0044);
-}
-
 /* A line as it can be shown, from `at`. */
 static const char *shown_line(Arena *a, const char *data, size_t len, size_t at)
 {
@@ -72,7 +61,7 @@ static const char *difference(Arena *a, const ManagedPath *m, const Buf *is)
             line++;
             start = at;
         }
-    if (is_secret(m))
+    if (managed_path_is_secret(m))
         return arena_printf(a, "contents differ from line %zu on (not shown)", line);
     return arena_printf(a, "line %zu is %s, should be %s", line, shown_line(a, there, is->len, start),
                         shown_line(a, m->data, m->len, start));

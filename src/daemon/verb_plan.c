@@ -52,9 +52,9 @@ int verb_plan(int argc _unused_, char **argv _unused_)
     int k = machine_config_diff(a, from, to, &d, &r);
     disruption_decide(a, policy, d, &x);
     if (options.json)
-        json_write(machine_config_plan_to_node(a, d, &x), JSON_PRETTY2, &out);
+        json_write(machine_config_plan_to_node(a, d, &x, PLAN_NAMES), JSON_PRETTY2, &out);
     else
-        machine_config_plan_print(d, &x, &out);
+        machine_config_plan_print(d, &x, PLAN_NAMES, &out);
     fwrite(out.data, 1, out.len, stdout);
     if (options.json)
         putchar('\n');

@@ -78,7 +78,7 @@ static int apply_once(MachineHere *h, Report *report, Error *e)
         return error_set(e, EINVAL, "%s cannot be applied to a machine that runs", to->name);
     (void)disruption_policy_read(a, NULL, &policy, report);
     disruption_decide(a, policy, d, &x);
-    machine_config_plan_print(d, &x, &text);
+    machine_config_plan_print(d, &x, PLAN_NAMES, &text);
     fwrite(text.data, 1, text.len, stdout);
     r = node_apply(&h->m, a, d, &x, e);
     if (r == 0)

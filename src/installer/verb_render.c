@@ -5,21 +5,17 @@
  * or who says what about a path. With --bootstrap it writes the directory that machine-config-server reads in
  * bootstrap mode, every pool that was declared, each file whole. Order: read everything, parse everything,
  * render everything, only then write. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 
 #include "base/command.h"
 #include "base/file.h"
-#include "format/data_url.h"
 #include "format/json.h"
 #include "format/yaml.h"
 #include "ignition/parse.h"
+#include "installer/documents.h"
 #include "installer/verbs.h"
 #include "machineconfig/rendered_config.h"
-
-#define CARRIED_DIR "/opt/openshift/" /* where a bootstrap.ign puts what the cluster is made of */
-enum { DOCUMENT_SIZE_MAX = 16 << 20 };
 
 static struct {
     const char *pool, *explain, *output, *os_image, *destination, *format;
@@ -65,8 +61,9 @@ static void *grow(void *items, size_t n, size_t *size)
     return items;
 }
 
-static void take_object(Inputs *in, const Node *document)
+static void take_object(void *context, const Node *document)
 {
+    Inputs *in = context;
     MachineConfig *mc;
     MachineConfigPool *pool;
     if (machine_config_is(document)) {
@@ -80,87 +77,6 @@ static void take_object(Inputs *in, const Node *document)
         in->pools = grow(in->pools, in->n_pools, &in->size_pools);
         in->pools[in->n_pools++] = pool;
     }
-}
-
-/* All documents of a text; what is wrong with it is in the report. NULL: not readable. */
-static Node *read_documents(Inputs *in, const char *name, const Buf *text)
-{
-    Source *source = ARENA_NEW(in->arena, Source);
-    *source = (Source){.name = arena_strdup(in->arena, name),
-                       .text = arena_memdup(in->arena, text->data ? text->data : "", text->len),
-                       .len = text->len};
-    Node *documents;
-    Severity duplicates = opt.lenient ? SEVERITY_WARNING : SEVERITY_ERROR;
-    return yaml_read_all(in->arena, source, duplicates, &documents, &in->report) < 0 ? NULL : documents;
-}
-
-static bool names_document(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
-}
-
-static void take_carried(Inputs *in, const char *name, const Node *config)
-{
-    const Node *files = node_get_path(config, "storage.files");
-    if (!files || files->kind != NODE_ARRAY)
-        return;
-    NODE_EACH (file, files) {
-        _cleanup_buf_ Buf text = BUF_INIT;
-        const char *path = node_string(node_get(file, "path")),
-                   *url = node_string(node_get_path(file, "contents.source"));
-        if (!path || !url || strncmp(path, CARRIED_DIR, strlen(CARRIED_DIR)) || !names_document(path) ||
-            data_url_decode(url, &text, NULL) < 0)
-            continue;
-        const Node *documents = read_documents(in, arena_printf(in->arena, "%s:%s", name, path), &text);
-        if (documents)
-            NODE_EACH (document, documents)
-                take_object(in, document);
-    }
-}
-
-static int take_file(Inputs *in, const char *path, Error *e)
-{
-    _cleanup_buf_ Buf text = BUF_INIT;
-    int r = file_read_at(AT_FDCWD, path, DOCUMENT_SIZE_MAX, &text, e);
-    if (r < 0)
-        return r;
-    const Node *documents = read_documents(in, path, &text);
-    if (!documents)
-        return 0;
-    NODE_EACH (document, documents) {
-        if (node_get(document, "ignition"))
-            take_carried(in, path, document);
-        else
-            take_object(in, document);
-    }
-    return 0;
-}
-
-static int is_document(const struct dirent *d)
-{
-    return d->d_name[0] != '.' && names_document(d->d_name);
-}
-
-static int take_path(Inputs *in, const char *path, Error *e)
-{
-    struct stat st;
-    if (strcmp(path, "-") && stat(path, &st) < 0)
-        return error_errno(e, -errno, "%s", path);
-    if (!strcmp(path, "-") || !S_ISDIR(st.st_mode))
-        return take_file(in, path, e);
-    struct dirent **entries;
-    int n = scandir(path, &entries, is_document, alphasort), r = 0;
-    if (n < 0)
-        return error_errno(e, -errno, "%s", path);
-    for (int i = 0; i < n; i++) {
-        char *file = arena_printf(in->arena, "%s/%s", path, entries[i]->d_name);
-        if (r >= 0)
-            r = take_file(in, file, e);
-        free(entries[i]);
-    }
-    free(entries);
-    return r;
 }
 
 static const MachineConfigPool *find_pool(Inputs *in, const char *name)
@@ -301,8 +217,9 @@ static void print_report(Inputs *in)
 
 static int run(Inputs *in, int argc, char **argv, Error *e)
 {
+    Documents documents = {.report = &in->report, .lenient = opt.lenient, .take = take_object, .context = in};
     for (int i = 1; i < argc; i++) {
-        int r = take_path(in, argv[i], e);
+        int r = documents_take(&documents, argv[i], e);
         if (r < 0)
             return r;
     }

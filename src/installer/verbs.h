@@ -29,6 +29,9 @@ int verb_machine_config(int argc, char **argv);
 extern const Option render_options[];
 int verb_render(int argc, char **argv);
 
+extern const Option plan_options[];
+int verb_plan(int argc, char **argv);
+
 extern const Option wait_pools_options[];
 int verb_wait_pools(int argc, char **argv);
 

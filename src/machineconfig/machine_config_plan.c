@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "format/text_diff.h"
+
 static const char *change_name(bool from, bool to)
 {
     return !from ? "add" : !to ? "remove" : "change";
@@ -35,7 +37,45 @@ static void print_text(Buf *out, const char *what, const TextChange *c)
                  *c->to ? c->to : "(as it is)");
 }
 
-static void print_differences(const MachineConfigDiff *d, Buf *out)
+/* ---- contents ---- */
+
+static bool is_secret(const PathChange *c)
+{
+    return (c->from && managed_path_is_secret(c->from)) || (c->to && managed_path_is_secret(c->to));
+}
+
+static DiffText text_of(const ManagedPath *m)
+{
+    return m && m->data ? (DiffText){m->data, m->len} : (DiffText){"", 0};
+}
+
+/* Nothing where nothing is to be shown: of masks, of what only a first boot can make, of the same bytes. */
+static void contents_diff(const PathChange *c, Buf *out)
+{
+    DiffText from = text_of(c->from), to = text_of(c->to);
+    if (from.len != to.len || memcmp(from.data, to.data, to.len))
+        text_diff(from, to, out);
+}
+
+static void print_contents(const PathChange *c, Buf *out)
+{
+    _cleanup_(buf_done_secret)
+    Buf text = BUF_INIT;
+    contents_diff(c, &text);
+    if (text.len && is_secret(c)) {
+        buf_add_str(out, "    contents differ (not shown)\n");
+        return;
+    }
+    for (const char *line = text.data; line && *line;) {
+        size_t n = strcspn(line, "\n");
+        buf_addf(out, "    %.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
+/* ---- text ---- */
+
+static void print_differences(const MachineConfigDiff *d, PlanDetail detail, Buf *out)
 {
     print_text(out, "osImageURL", &d->os_image);
     print_text(out, "kernelType", &d->kernel_type);
@@ -55,6 +95,8 @@ static void print_differences(const MachineConfigDiff *d, Buf *out)
         buf_addf(out, "  %s %s %s\n", change_name(c->from, c->to), kind_name(m), m->path);
         if (c->from && c->to && c->from->mode != c->to->mode)
             buf_addf(out, "    mode %04o -> %04o\n", c->from->mode, c->to->mode);
+        if (detail == PLAN_CONTENTS)
+            print_contents(c, out);
     }
     for (size_t i = 0; i < d->n_units; i++)
         buf_addf(out, "  %s: %s -> %s\n", d->units[i].name, enabled_name(d->units[i].from),
@@ -65,14 +107,14 @@ static void print_differences(const MachineConfigDiff *d, Buf *out)
         buf_add_str(out, "  password of core\n");
 }
 
-void machine_config_plan_print(const MachineConfigDiff *d, const Disruption *x, Buf *out)
+void machine_config_plan_print(const MachineConfigDiff *d, const Disruption *x, PlanDetail detail, Buf *out)
 {
     buf_addf(out, "%s -> %s\n", *d->from->name ? d->from->name : "(nothing)", d->to->name);
     if (machine_config_diff_empty(d)) {
         buf_add_str(out, "  no difference\n");
         return;
     }
-    print_differences(d, out);
+    print_differences(d, detail, out);
     buf_addf(out, "asks for%s\n", x->n ? "" : " nothing");
     for (size_t i = 0; i < x->n; i++) {
         const DisruptionEntry *e = &x->entries[i];
@@ -83,6 +125,8 @@ void machine_config_plan_print(const MachineConfigDiff *d, const Disruption *x, 
         buf_add_char(out, '\n');
     }
 }
+
+/* ---- JSON ---- */
 
 static Node *words_node(Arena *a, const char *const *words, size_t n)
 {
@@ -108,7 +152,18 @@ static void add_words(Arena *a, Node *to, const char *key, const Node *from_word
     node_set(a, n, "to", node_copy(a, to_words));
 }
 
-static Node *paths_node(Arena *a, const MachineConfigDiff *d)
+static void add_contents(Arena *a, Node *to, const PathChange *c)
+{
+    _cleanup_(buf_done_secret)
+    Buf text = BUF_INIT;
+    contents_diff(c, &text);
+    if (text.len && is_secret(c))
+        node_set(a, to, "secret", node_new_bool(a, true));
+    else if (text.len)
+        node_set_string(a, to, "difference", text.data);
+}
+
+static Node *paths_node(Arena *a, const MachineConfigDiff *d, PlanDetail detail)
 {
     Node *list = node_new(a, NODE_ARRAY);
     for (size_t i = 0; i < d->n_paths; i++) {
@@ -119,6 +174,8 @@ static Node *paths_node(Arena *a, const MachineConfigDiff *d)
         node_set_string(a, n, "kind", kind_name(m));
         node_set_string(a, n, "change", change_name(c->from, c->to));
         node_set_string(a, n, "unit", m->unit);
+        if (detail == PLAN_CONTENTS)
+            add_contents(a, n, c);
     }
     return list;
 }
@@ -154,7 +211,8 @@ static Node *disruption_node(Arena *a, const Disruption *x)
     return n;
 }
 
-Node *machine_config_plan_to_node(Arena *a, const MachineConfigDiff *d, const Disruption *x)
+Node *machine_config_plan_to_node(Arena *a, const MachineConfigDiff *d, const Disruption *x,
+                                  PlanDetail detail)
 {
     Node *n = node_new(a, NODE_OBJECT);
     node_set_string(a, n, "from", d->from->name);
@@ -168,7 +226,7 @@ Node *machine_config_plan_to_node(Arena *a, const MachineConfigDiff *d, const Di
     if (d->extensions)
         add_words(a, n, "extensions", words_node(a, d->from->extensions, d->from->n_extensions),
                   words_node(a, d->to->extensions, d->to->n_extensions));
-    node_set(a, n, "paths", paths_node(a, d));
+    node_set(a, n, "paths", paths_node(a, d, detail));
     node_set(a, n, "units", units_node(a, d));
     node_set(a, n, "sshKeys", node_new_bool(a, d->keys));
     node_set(a, n, "password", node_new_bool(a, d->password));

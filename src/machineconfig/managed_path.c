@@ -206,3 +206,14 @@ bool managed_path_equal(const ManagedPath *x, const ManagedPath *y)
     return x->mode == y->mode && x->len == y->len && !memcmp(x->data, y->data, x->len) &&
            owner_equal(x->user, y->user) && owner_equal(x->group, y->group);
 }
+
+bool managed_path_is_secret(const ManagedPath *m)
+{
+    static const char *const words[] = {"pull-secret", "kubeconfig", "config.json", "auth.json",
+                                        ".key",        "token",      "/private/",   "password",
+                                        "secret",      "credential"};
+    for (size_t i = 0; i < ELEMENTS(words); i++)
+        if (strstr(m->path, words[i]))
+            return true;
+    return !(m->mode & 0044);
+}

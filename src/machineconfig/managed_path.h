@@ -49,3 +49,5 @@ const ManagedPath *managed_path_find(const ManagedState *s, const char *path);
 const ManagedUnit *managed_unit_find(const ManagedState *s, const char *name);
 /* The same on the disk, wherever each was declared. */
 bool managed_path_equal(const ManagedPath *x, const ManagedPath *y);
+/* By its name, or because not everybody may read it: what it says is never shown. */
+bool managed_path_is_secret(const ManagedPath *m);

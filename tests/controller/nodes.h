@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/fleet_node.h"
+#include "fleet/fleet_node.h"
 #include "kube/kube_kind.h"
 
 typedef struct NodeWord {

@@ -1,7 +1,7 @@
 #pragma once
 /* Objects out of YAML, and the caches that they go into. */
-#include "controller/config_cache.h"
-#include "controller/fleet.h"
+#include "fleet/config_cache.h"
+#include "fleet/fleet.h"
 #include "format/yaml.h"
 #include "kube/kube_kind.h"
 #include "machineconfig/controller_config.h"

@@ -5,7 +5,7 @@
 
 #include "../scratch.h"
 #include "controller/controller.h"
-#include "controller/fleet_node.h"
+#include "fleet/fleet_node.h"
 #include "kube_fake.h"
 #include "format/json.h"
 #include "machineconfig/machine_config.h"

@@ -1,7 +1,7 @@
 /* KubeletConfigs and ContainerRuntimeConfigs, and the files that come of them. */
 #include "../scratch.h"
-#include "controller/generated_config.h"
-#include "controller/pool_render.h"
+#include "fleet/generated_config.h"
+#include "fleet/pool_render.h"
 #include "machineconfig/managed_path.h"
 #include "objects.h"
 

@@ -1,6 +1,6 @@
 /* Which pool a node is of, what a pool's config becomes, and which rendered ones may go. */
 #include "../scratch.h"
-#include "controller/pool_render.h"
+#include "fleet/pool_render.h"
 #include "nodes.h"
 #include "objects.h"
 

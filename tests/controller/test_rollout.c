@@ -1,6 +1,6 @@
 /* Which nodes are told next; that no schedule takes more than the pool allows away, and that all end. */
 #include "../scratch.h"
-#include "controller/rollout.h"
+#include "fleet/rollout.h"
 #include "nodes.h"
 
 enum { NODES_MAX = 16, SCHEDULES = 200, STEPS_MAX = 4000 };

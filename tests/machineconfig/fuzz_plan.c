@@ -28,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         Disruption x;
         (void)machine_config_diff(a, froms[i], mc, &d, &r);
         disruption_decide(a, own, d, &x);
-        machine_config_plan_print(d, &x, &out);
-        json_write(machine_config_plan_to_node(a, d, &x), JSON_COMPACT, &out);
+        machine_config_plan_print(d, &x, PLAN_CONTENTS, &out);
+        json_write(machine_config_plan_to_node(a, d, &x, PLAN_CONTENTS), JSON_COMPACT, &out);
     }
     if (!machine_config_diff_empty(d)) /* from itself */
         __builtin_trap();
