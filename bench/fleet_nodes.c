@@ -109,6 +109,7 @@ typedef struct SimNode {
     Node *self;
     AgentMachine m;
     char *current, *planned;
+    uint64_t answered; /* what its watch tells and is older is known already */
     bool told, seen;
 } SimNode;
 
@@ -166,7 +167,8 @@ static void on_seen(void *context, const Node *object)
 {
     SimNode *n = context;
     n->seen = true;
-    node_take(n, object);
+    if (kube_revision(object) >= n->answered)
+        node_take(n, object);
 }
 
 static void on_any_seen(void *context, const Node *object)
@@ -250,6 +252,7 @@ static int do_report(SimNode *n, const AgentStep *s)
         counts.done++;
         counts.last_done = now_us();
     }
+    n->answered = kube_revision(answer.object);
     node_take(n, answer.object);
     return 0;
 }

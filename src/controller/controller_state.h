@@ -48,7 +48,7 @@ void controller_wake_at(Controller *c, int64_t when);
 /* One call, its failure logged with what it was for. */
 int controller_call(Controller *c, const KubeRequest *q, Arena *a, KubeAnswer *ret, const char *what);
 
-/* What has changed at the API, or by our own writes. */
+/* What the answers to our own writes say; of configs and CSRs, all that is seen. */
 void controller_pool_seen(Controller *c, const Node *object);
 void controller_config_seen(Controller *c, const Node *object);
 void controller_config_gone(Controller *c, const char *name);

@@ -14,6 +14,7 @@ struct FleetPool {
     const char *error;
     FleetNode **nodes; /* in no order */
     size_t n_nodes, size;
+    Answered answered;
     bool dirty;                         /* something about it or its nodes has changed */
     bool render_due;                    /* what it selects may have changed */
     char *render_error;                 /* NULL: its config could be rendered */
