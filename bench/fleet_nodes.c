@@ -24,7 +24,7 @@
 #include "kube/kube_http.h"
 #include "kube/kube_kind.h"
 
-enum { SWEEP_MS = 100, EVENTS = 64, STEPS_MAX = 64, IMAGES = 50 };
+enum { SWEEP_MS = 100, SWEPT_MAX = 32, EVENTS = 64, STEPS_MAX = 64, IMAGES = 50 };
 
 static const KubeKind machine_configuration = {"operator.openshift.io", "v1", "MachineConfiguration",
                                                "machineconfigurations", false};
@@ -119,7 +119,7 @@ struct Fleet {
     Informer *informer; /* of all; NULL: each has its own */
     Kube *watching;
     SimNode *nodes;
-    unsigned first, n;
+    unsigned first, n, swept;
     bool drain, reboot;
     int epoll;
 };
@@ -371,18 +371,23 @@ static void shared_step(Fleet *f)
     } while (informer_timeout_ms(f->informer) == 0);
 }
 
-/* Those whose time has come: the start of a watch, a pause that is over. */
-static void sweep(Fleet *f)
+/* Those whose time has come: the start of a watch, a pause that is over. True: there are more; those whose
+ * connections are being made come first. */
+static bool sweep(Fleet *f)
 {
+    unsigned stepped = 0;
     if (f->informer) {
         shared_step(f);
-        return;
+        return false;
     }
-    for (unsigned i = 0; i < f->n; i++) {
-        SimNode *n = &f->nodes[i];
-        if (informer_timeout_ms(n->informer) == 0 || kube_timeout_ms(n->kube) == 0)
+    for (unsigned i = 0; i < f->n && stepped < SWEPT_MAX; i++) {
+        SimNode *n = &f->nodes[f->swept++ % f->n];
+        if (informer_timeout_ms(n->informer) == 0 || kube_timeout_ms(n->kube) == 0) {
             node_step(n);
+            stepped++;
+        }
     }
+    return stepped == SWEPT_MAX;
 }
 
 static unsigned settled(const Fleet *f)
@@ -436,8 +441,7 @@ static int loop(Fleet *f)
     for (;;) {
         int64_t now = monotonic_ms();
         if (now >= next) {
-            next = now + SWEEP_MS;
-            sweep(f);
+            next = sweep(f) ? now : now + SWEEP_MS;
             if (!ready && settled(f) == f->n) {
                 ready = true;
                 printf("ready %u\n", f->n);

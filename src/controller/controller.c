@@ -199,6 +199,7 @@ static FleetNode *see_node(Controller *c, const Node *object)
     FleetNode *n;
     if (fleet_node_seen(&c->fleet, object, &n) && n->no_pool)
         controller_log(c, "%s", n->no_pool);
+    drain_asked(c, n);
     return n;
 }
 

@@ -58,6 +58,7 @@ void controller_csr_gone(Controller *c, const char *name);
 
 void pool_sync(Controller *c, FleetPool *p);
 void source_sync(Controller *c);
+void drain_asked(Controller *c, const FleetNode *n); /* does it ask for something now? */
 void drain_sync(Controller *c);
 void garbage_sync(Controller *c);
 void drain_sync_done(Controller *c);
