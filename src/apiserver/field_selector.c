@@ -165,3 +165,8 @@ const char *field_selector_name(const FieldSelector *s)
             return t->value;
     return NULL;
 }
+
+bool field_selector_is_name(const FieldSelector *s)
+{
+    return s->terms && !s->terms->next && field_selector_name(s);
+}

@@ -26,3 +26,5 @@ int field_selector_read(Arena *a, const KubeKind *kind, const char *text, FieldS
 bool field_selector_matches(const FieldSelector *s, const Node *object);
 /* The value that metadata.name must have; NULL: not said. A list of one name need not be searched. */
 const char *field_selector_name(const FieldSelector *s);
+/* It asks for that and for nothing else. */
+bool field_selector_is_name(const FieldSelector *s);

@@ -79,7 +79,8 @@ static const char *const texts[SQL_N] = {
                        " ORDER BY 2, 3 LIMIT ?6"),
     [SQL_COUNT] = ("SELECT count(*) FROM version v WHERE v.kind = ?1 AND v." STANDS WITHIN),
     [SQL_CHANGES] = ("SELECT " COLUMNS ", f.json" FROM "LEFT JOIN body f ON f.revision = v.former"
-                     " WHERE v.revision > ?2 AND v.kind = ?1 ORDER BY v.revision"),
+                     " WHERE v.revision > ?2 AND v.kind = ?1 AND (?3 IS NULL OR v.namespace = ?3)"
+                     " AND (?4 IS NULL OR v.name = ?4) ORDER BY v.revision"),
     [SQL_SUPERSEDE] =
         ("UPDATE version SET next = ?5 WHERE kind = ?1 AND namespace = ?2 AND name = ?3 AND next "
          "IS NULL AND revision = ?4"),
@@ -352,13 +353,15 @@ int store_count(Store *s, const StoreList *q, int64_t *ret, Error *e)
     return 0;
 }
 
-int store_changes(Store *s, const char *kind, int64_t after, StoreEach each, void *context, Error *e)
+int store_changes(Store *s, const StoreKey *of, int64_t after, StoreEach each, void *context, Error *e)
 {
     if (after < s->floor)
         return -ESTALE;
     _cleanup_statement_ sqlite3_stmt *st = statement(s, SQL_CHANGES);
-    bind(st, 1, kind);
+    bind(st, 1, of->kind);
     sqlite3_bind_int64(st, 2, after);
+    bind(st, 3, of->namespace);
+    bind(st, 4, of->name);
     return walk(s, st, each, context, e);
 }
 

@@ -56,8 +56,8 @@ typedef struct StoreList {
 typedef int (*StoreEach)(void *context, const StoreObject *o);
 int store_list(Store *s, const StoreList *q, StoreEach each, void *context, Error *e);
 int store_count(Store *s, const StoreList *q, int64_t *ret, Error *e); /* all that come after `after_*` */
-/* What happened to a kind after a revision, in order. */
-int store_changes(Store *s, const char *kind, int64_t after, StoreEach each, void *context, Error *e);
+/* What happened after a revision, in order; namespace and name NULL: of all. */
+int store_changes(Store *s, const StoreKey *of, int64_t after, StoreEach each, void *context, Error *e);
 
 /* One change. `json` has the revision that the change will get in it: store_revision() + 1. `former` is the
  * revision that it takes the place of, 0: there is none. -EEXIST, -ESTALE without a text. */

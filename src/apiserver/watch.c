@@ -11,7 +11,7 @@
 #include "format/json.h"
 #include "kube/kube_kind.h"
 
-enum { BUCKETS = 64, OUT_ENOUGH = 64 << 10, PAGE = 50, TIMEOUT_SEC = 1800 };
+enum { BUCKETS = 64, NAMED = 8192, OUT_ENOUGH = 64 << 10, PAGE = 50, TIMEOUT_SEC = 1800 };
 
 typedef struct Change {
     StoreObject o; /* texts are its own */
@@ -40,8 +40,8 @@ struct WatchHub {
     Change *changes; /* in order, without gaps */
     size_t n, size, published;
     size_t bytes;
-    int64_t revision; /* the newest that was published */
-    Watch *buckets[BUCKETS];
+    int64_t revision;                /* the newest that was published */
+    Watch *buckets[BUCKETS + NAMED]; /* of whole kinds, and of one name: a change concerns few of these */
 };
 
 /* ---- changes ---- */
@@ -286,7 +286,8 @@ static int take_changes(Watch *w, Buf *out)
     if (w->after >= h->revision)
         return 0;
     if (!h->published || w->after + 1 < h->changes[0].o.revision) {
-        int r = store_changes(h->store, w->store, w->after, take_change, &t, NULL);
+        const StoreKey of = {w->store, w->namespace, w->name};
+        int r = store_changes(h->store, &of, w->after, take_change, &t, NULL);
         if (r < 0 && r != -ECANCELED)
             return r;
         if (r >= 0)
@@ -352,12 +353,18 @@ int watch_next(Watch *w, Buf *out)
 
 /* ---- watches ---- */
 
-static Watch **bucket(WatchHub *h, const char *store)
+static uint32_t hash_more(uint32_t hash, const char *text)
 {
-    uint32_t hash = 2166136261u;
-    for (const char *p = store; *p; p++)
+    for (const char *p = text; *p; p++)
         hash = (hash ^ (uint8_t)*p) * 16777619u;
-    return &h->buckets[hash % BUCKETS];
+    return hash;
+}
+
+/* `name` NULL: of those that watch more than one. */
+static Watch **bucket(WatchHub *h, const char *store, const char *name)
+{
+    uint32_t hash = hash_more(2166136261u, store);
+    return &h->buckets[name ? BUCKETS + hash_more(hash, name) % NAMED : hash % BUCKETS];
 }
 
 static int read_selectors(Watch *w, Error *e)
@@ -374,6 +381,11 @@ static int read_selectors(Watch *w, Error *e)
     const char *name = r >= 0 && fields ? field_selector_name(w->fields) : NULL;
     if (name && !w->name)
         w->name = copy_text(name);
+    if (name && !labels && field_selector_is_name(w->fields) && !strcmp(w->name, name)) {
+        arena_free(w->arena); /* the name says it all, and no object need be read */
+        w->arena = NULL;
+        w->fields = NULL;
+    }
     return r;
 }
 
@@ -388,7 +400,7 @@ int watch_new(WatchHub *h, const WatchSpec *spec, Watch **ret, Error *e)
     w->name = copy_text(spec->name);
     int r = read_selectors(w, e);
     w->spec.namespace = w->spec.name = w->spec.label_selector = w->spec.field_selector = NULL;
-    Watch **at = bucket(h, w->store);
+    Watch **at = bucket(h, w->store, w->name);
     w->after_it = *at;
     if (*at)
         (*at)->before = w;
@@ -411,7 +423,7 @@ void watch_free(Watch *w)
 {
     if (!w)
         return;
-    *(w->before ? &w->before->after_it : bucket(w->hub, w->store)) = w->after_it;
+    *(w->before ? &w->before->after_it : bucket(w->hub, w->store, w->name)) = w->after_it;
     if (w->after_it)
         w->after_it->before = w->before;
     arena_free(w->arena);
@@ -437,16 +449,22 @@ static void wake(Watch *w, int64_t after)
         w->wake(w->context);
 }
 
+static void wake_some(Watch *first, const StoreObject *o, Parsed *p)
+{
+    for (Watch *w = first, *next; w; w = next) {
+        next = w->after_it;
+        if (w->idle && meaning(w, o, p))
+            wake(w, o->revision - 1);
+    }
+}
+
 void watch_hub_publish(WatchHub *h)
 {
     for (size_t i = h->published; i < h->n; i++) {
         const StoreObject *o = &h->changes[i].o;
         __attribute__((cleanup(parsed_done))) Parsed p = {0};
-        for (Watch *w = *bucket(h, o->key.kind), *next; w; w = next) {
-            next = w->after_it;
-            if (w->idle && meaning(w, o, &p))
-                wake(w, o->revision - 1);
-        }
+        wake_some(*bucket(h, o->key.kind, NULL), o, &p);
+        wake_some(*bucket(h, o->key.kind, o->key.name), o, &p);
     }
     h->published = h->n;
     h->revision = store_revision(h->store);
@@ -456,7 +474,7 @@ void watch_hub_publish(WatchHub *h)
 void watch_hub_tick(WatchHub *h)
 {
     int64_t now = h->now();
-    for (size_t i = 0; i < BUCKETS; i++)
+    for (size_t i = 0; i < BUCKETS + NAMED; i++)
         for (Watch *w = h->buckets[i], *next; w; w = next) {
             next = w->after_it;
             if (w->idle && (now >= w->deadline || (w->spec.bookmarks && now >= w->bookmark)))
@@ -466,12 +484,13 @@ void watch_hub_tick(WatchHub *h)
 
 void watch_hub_end(WatchHub *h, const ApiKind *k)
 {
-    for (Watch *w = *bucket(h, k->store), *next; w; w = next) {
-        next = w->after_it;
-        if (!strcmp(w->store, k->store)) {
+    for (size_t i = 0; i < BUCKETS + NAMED; i++)
+        for (Watch *w = h->buckets[i], *next; w; w = next) {
+            next = w->after_it;
+            if (strcmp(w->store, k->store))
+                continue;
             w->deadline = 0;
             if (w->idle)
                 wake(w, h->revision);
         }
-    }
 }

@@ -67,17 +67,40 @@ int controller_call(Controller *c, const KubeRequest *q, Arena *a, KubeAnswer *r
 
 /* ---- what is there ---- */
 
-void controller_pool_seen(Controller *c, const Node *object)
+enum { BEHIND_MS = 10 * 1000 }; /* so far a watch may be behind the answers to our own writes */
+
+/* Older than what is known? Taken in, it would show as undone what was just done, until the watch tells of
+ * it, too. No longer than a watch may be behind: an API that was restored has older objects for good. */
+static bool is_behind(const Controller *c, const Answered *a, const Node *object)
+{
+    return kube_revision(object) < a->revision && controller_now(c) < a->at + BEHIND_MS;
+}
+
+static Answered answered_by(const Controller *c, const Node *object)
+{
+    return (Answered){kube_revision(object), controller_now(c)};
+}
+
+static FleetPool *see_pool(Controller *c, const Node *object)
 {
     FleetPool *p = fleet_pool_seen(&c->fleet, object);
     if (p->render_due && !p->times.changed)
         p->times.changed = p->times.changed_first = controller_now(c);
     c->sources_changed |= p->render_due;
+    return p;
+}
+
+void controller_pool_seen(Controller *c, const Node *object)
+{
+    see_pool(c, object)->answered = answered_by(c, object);
 }
 
 static void pool_seen(void *context, const Node *object)
 {
-    controller_pool_seen(context, object);
+    Controller *c = context;
+    const FleetPool *p = kube_name(object) ? name_list_get(&c->fleet.pools, kube_name(object)) : NULL;
+    if (!p || !is_behind(c, &p->answered, object))
+        (void)see_pool(c, object);
 }
 
 static void pool_gone(void *context, const char *namespace _unused_, const char *name,
@@ -195,20 +218,29 @@ static void cluster_gone(void *context _unused_, const char *namespace _unused_,
 {
 }
 
-void controller_node_seen(Controller *c, const Node *object)
+static FleetNode *see_node(Controller *c, const Node *object)
 {
     FleetNode *n;
-    if (!kube_name(object) || !fleet_node_seen(&c->fleet, object, &n))
-        return;
-    if (n->no_pool && c->active) {
+    if (fleet_node_seen(&c->fleet, object, &n) && n->no_pool && c->active) {
         _cleanup_arena_ Arena *a = arena_new();
         controller_event(c, controller_node_object(a, n), true, "NodeInTwoPools", "%s", n->no_pool);
     }
+    drain_asked(c, n);
+    return n;
+}
+
+void controller_node_seen(Controller *c, const Node *object)
+{
+    if (kube_name(object))
+        see_node(c, object)->answered = answered_by(c, object);
 }
 
 static void node_seen(void *context, const Node *object)
 {
-    controller_node_seen(context, object);
+    Controller *c = context;
+    const FleetNode *n = kube_name(object) ? name_list_get(&c->fleet.nodes, kube_name(object)) : NULL;
+    if (kube_name(object) && (!n || !is_behind(c, &n->answered, object)))
+        (void)see_node(c, object);
 }
 
 static void node_gone(void *context, const char *namespace _unused_, const char *name,

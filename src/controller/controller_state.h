@@ -54,7 +54,7 @@ void controller_wake_at(Controller *c, int64_t when);
 /* One call, its failure logged with what it was for. */
 int controller_call(Controller *c, const KubeRequest *q, Arena *a, KubeAnswer *ret, const char *what);
 
-/* What has changed at the API, or by our own writes. */
+/* What the answers to our own writes say; of configs and CSRs, all that is seen. */
 void controller_pool_seen(Controller *c, const Node *object);
 void controller_config_seen(Controller *c, const Node *object);
 void controller_config_gone(Controller *c, const char *name);
@@ -64,6 +64,7 @@ void controller_csr_gone(Controller *c, const char *name);
 
 void pool_sync(Controller *c, FleetPool *p);
 void source_sync(Controller *c);
+void drain_asked(Controller *c, const FleetNode *n); /* does it ask for something now? */
 void drain_sync(Controller *c);
 void garbage_sync(Controller *c);
 void drain_sync_done(Controller *c);

@@ -152,17 +152,22 @@ static void serve_node(Controller *c, const FleetNode *n)
     }
 }
 
+void drain_asked(Controller *c, const FleetNode *n)
+{
+    if (*n->drain_wanted && strcmp(n->drain_wanted, n->drain_done) != 0 &&
+        !name_list_get(&c->drains, n->name))
+        (void)drain_of(c, n);
+}
+
 void drain_sync(Controller *c)
 {
-    for (size_t i = 0; i < c->fleet.nodes.n; i++) {
-        const FleetNode *n = c->fleet.nodes.items[i];
-        if (*n->drain_wanted && strcmp(n->drain_wanted, n->drain_done) != 0)
-            serve_node(c, n);
-    }
     for (size_t i = c->drains.n; i > 0; i--) {
         const NodeDrain *d = c->drains.items[i - 1];
         const FleetNode *n = name_list_get(&c->fleet.nodes, d->name);
+        if (n && *n->drain_wanted && strcmp(n->drain_wanted, n->drain_done) != 0)
+            serve_node(c, n);
+        n = name_list_get(&c->fleet.nodes, ((NodeDrain *)c->drains.items[i - 1])->name);
         if (!n || !strcmp(n->drain_wanted, n->drain_done))
-            free_drain(name_list_take(&c->drains, d->name));
+            free_drain(name_list_take(&c->drains, ((NodeDrain *)c->drains.items[i - 1])->name));
     }
 }

@@ -14,6 +14,8 @@ enum {
     IMPATIENT_MS = 2000, /* however many changes there are */
     STATUS_MS = 1000,    /* between two writes of a status in which only counts differ */
     RETRY_MS = 1000,
+    NODES_A_MS =
+        500, /* a look at so many nodes is put off by a millisecond, so that it serves several changes */
 };
 
 static void put_off(Controller *c, FleetPool *p)
@@ -257,6 +259,12 @@ void pool_sync(Controller *c, FleetPool *p)
             put_off(c, p);
         return;
     }
+    int64_t next = p->times.looked + (int64_t)(p->n_nodes / NODES_A_MS);
+    if (controller_now(c) < next) {
+        controller_wake_at(c, next);
+        return;
+    }
+    p->times.looked = controller_now(c);
     p->dirty = false;
     r = tell_nodes(c, p);
     int k = tell_repair(c, p);

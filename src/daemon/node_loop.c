@@ -21,6 +21,7 @@
 enum {
     REBOOT_PATIENCE_MS = 600 * 1000,
     FINDINGS_TOLD = 5,
+    BEHIND_MS = 10 * 1000, /* what a watch tells so long after a write of ours may be older than its answer */
     QUARREL_MS = 300 * 1000, /* repairs that lie nearer to each other are in a row */
     QUARREL_REPAIRS = 3
 };
@@ -43,8 +44,10 @@ struct NodeLoop {
     MachineConfigDiff *diff;
     Disruption disruption;
     DriftWatch *drift;
-    int64_t wake_at; /* of the last decision; -1: whenever */
-    int64_t api_at;  /* no report before */
+    int64_t wake_at;   /* of the last decision; -1: whenever */
+    int64_t api_at;    /* no report before */
+    uint64_t answered; /* the revision of the last write's answer */
+    int64_t answered_at;
     int64_t reboot_asked;
     unsigned failures, api_failures;
     int64_t repaired_at; /* what is changed and repaired in turns is a quarrel with somebody */
@@ -89,7 +92,10 @@ static void node_take(NodeLoop *l, const Node *object)
 
 static void on_seen(void *context, const Node *object)
 {
-    node_take(context, object);
+    NodeLoop *l = context;
+    if (kube_revision(object) < l->answered && now(l) < l->answered_at + BEHIND_MS)
+        return; /* what is newer is known already, and would be told a second time */
+    node_take(l, object);
 }
 
 static void on_gone(void *context, const char *namespace _unused_, const char *name _unused_,
@@ -167,6 +173,8 @@ static int do_report(NodeLoop *l, const AgentStep *s, Error *e)
         log_info("state %s%s%s", s->state, s->reason && *s->reason ? ": " : "", s->reason ? s->reason : "");
     if (s->desired_drain)
         l->m.waits_since = now(l);
+    l->answered = kube_revision(answer.object);
+    l->answered_at = now(l);
     node_take(l, answer.object);
     return 0;
 }

@@ -14,11 +14,13 @@ struct FleetPool {
     const char *error;
     FleetNode **nodes; /* in no order */
     size_t n_nodes, size;
+    Answered answered;
     bool dirty;                         /* something about it or its nodes has changed */
     bool render_due;                    /* what it selects may have changed */
     char *render_error;                 /* NULL: its config could be rendered */
     struct PoolTimes {                  /* of pool_sync.c, in milliseconds of a clock that is never set */
         int64_t changed, changed_first; /* what it selects: last, and first since it was rendered */
+        int64_t looked;                 /* at its nodes */
         int64_t told;                   /* its status was written */
         int64_t retry;                  /* something failed: not before then */
     } times;

@@ -29,6 +29,12 @@ typedef enum NodeState {
 
 typedef struct FleetPool FleetPool; /* fleet.h */
 
+/* The last answer to a write of ours: a watch may tell what is older after it. */
+typedef struct Answered {
+    uint64_t revision;
+    int64_t at; /* milliseconds of a clock that is never set */
+} Answered;
+
 /* Texts are owned; "" when the object has none. */
 typedef struct FleetNode {
     char *name, *version, *uid;
@@ -37,6 +43,7 @@ typedef struct FleetNode {
     char *drain_wanted, *drain_done;
     char *addresses; /* " a b c ", as the node says */
     int64_t created; /* seconds since 1970; 0: not said */
+    Answered answered;
     NodeState state;
     bool ready;         /* what the kubelet says of it */
     bool unschedulable; /* cordoned */

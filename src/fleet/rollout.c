@@ -52,17 +52,6 @@ static int compare_nodes(const void *x, const void *y)
     return strcmp(a->name, b->name);
 }
 
-static void put_last(FleetNode **nodes, size_t n, const char *last)
-{
-    for (size_t i = 0; last && i + 1 < n; i++)
-        if (!strcmp(nodes[i]->name, last)) {
-            FleetNode *moved = nodes[i];
-            memmove(&nodes[i], &nodes[i + 1], (n - i - 1) * sizeof(*nodes));
-            nodes[n - 1] = moved;
-            return;
-        }
-}
-
 /* ---- choice ---- */
 
 typedef struct Capacity {
@@ -107,24 +96,72 @@ static bool can_be_told(const RolloutPool *p, const FleetNode *n)
     return !targeted(p, n) && fleet_node_settled(n) && !fleet_node_kept_away(n);
 }
 
+/* ---- the first few of many, in order: a heap, so that a large pool is not sorted for every node told ----
+ */
+
+static void sink(FleetNode **heap, size_t n, size_t at)
+{
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && compare_nodes(&heap[child + 1], &heap[child]) < 0)
+            child++;
+        if (compare_nodes(&heap[at], &heap[child]) <= 0)
+            return;
+        FleetNode *down = heap[at];
+        heap[at] = heap[child];
+        heap[child] = down;
+    }
+}
+
+static FleetNode *take_first(FleetNode **heap, size_t *n)
+{
+    FleetNode *first = heap[0];
+    heap[0] = heap[--*n];
+    sink(heap, *n, 0);
+    return first;
+}
+
+static bool take_place(const RolloutPool *p, const FleetNode *n, Capacity *c)
+{
+    unsigned service = !costs_nothing(n), place = !holds_place(p, n);
+    if (service > c->in_service || place > c->under_way)
+        return false;
+    c->in_service -= service;
+    c->under_way -= place;
+    return true;
+}
+
 size_t rollout_next(const RolloutPool *p, FleetNode **ret)
 {
-    size_t n = 0, kept = 0;
+    size_t n = 0, kept = 0, free_ones = 0;
+    FleetNode *last = NULL;
     if (!p->target || !*p->target || p->paused)
         return 0;
     Capacity c = capacity_of(p);
-    for (size_t i = 0; i < p->n_nodes; i++)
-        if (can_be_told(p, p->nodes[i]))
-            ret[n++] = p->nodes[i];
-    qsort(ret, n, sizeof(*ret), compare_nodes);
-    put_last(ret, n, p->last);
-    for (size_t i = 0; i < n; i++) {
-        unsigned service = !costs_nothing(ret[i]), place = !holds_place(p, ret[i]);
-        if (service > c.in_service || place > c.under_way)
+    _cleanup_free_ FleetNode **heap = calloc(p->n_nodes + 1, sizeof(FleetNode *));
+    if (!heap)
+        abort();
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        FleetNode *node = p->nodes[i];
+        Capacity alone = c, none = {0};
+        if (!can_be_told(p, node) || !take_place(p, node, &alone))
             continue;
-        c.in_service -= service;
-        c.under_way -= place;
-        ret[kept++] = ret[i];
+        if (p->last && !strcmp(node->name, p->last)) {
+            last = node;
+            continue;
+        }
+        free_ones += take_place(p, node, &none);
+        heap[n++] = node;
     }
+    for (size_t i = n / 2; i > 0; i--)
+        sink(heap, n, i - 1);
+    while (n && (c.in_service || c.under_way || free_ones)) {
+        FleetNode *node = take_first(heap, &n);
+        Capacity none = {0};
+        free_ones -= take_place(p, node, &none);
+        if (take_place(p, node, &c))
+            ret[kept++] = node;
+    }
+    if (last && take_place(p, last, &c))
+        ret[kept++] = last;
     return kept;
 }

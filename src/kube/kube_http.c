@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kube/kube_answer.h"
 #include "kube/kube_kind.h"
 #include "kube/kube_path.h"
@@ -162,7 +163,8 @@ static int http_call(Kube *k, const KubeRequest *q, Arena *a, KubeAnswer *ret, E
     if (r >= 0)
         r = read_answer(&c, q, a, ret, e);
     buf_done_secret(&c.body);
-    return r < 0 ? error_wrap(e, r, "%s", kube_request_text(q, text, sizeof(text))) : 0;
+    log_debug("request: %s: %d", kube_request_text(q, text, sizeof(text)), r);
+    return r < 0 ? error_wrap(e, r, "%s", text) : 0;
 }
 
 static void http_free(Kube *k)

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kube/kube_answer.h"
 #include "kube/kube_path.h"
 #include "kube/kube_transfer.h"
@@ -168,6 +169,7 @@ int kube_http_watch(Kube *k, const KubeRequest *q, KubeWatch **ret, Error *e)
         kube_http_unwatch(&w->base);
         return r;
     }
+    log_debug("request: %s", w->text);
     move_on(h);
     *ret = &w->base;
     return 0;

@@ -2,6 +2,7 @@
 #include "kube/kube_kind.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -82,6 +83,14 @@ const char *kube_namespace_of(const Node *object)
 const char *kube_resource_version(const Node *object)
 {
     return metadata_string(object, "resourceVersion");
+}
+
+uint64_t kube_revision(const Node *object)
+{
+    const char *text = kube_resource_version(object);
+    char *end = NULL;
+    uint64_t n = text && *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
+    return end && !*end ? n : 0;
 }
 
 const char *kube_uid(const Node *object)

@@ -18,6 +18,8 @@ const char *kube_api_version(const KubeKind *k,
 const char *kube_name(const Node *object);
 const char *kube_namespace_of(const Node *object);
 const char *kube_resource_version(const Node *object);
+/* The resourceVersion in the order of changes, as etcd and the embedded API count; 0: it is no number. */
+uint64_t kube_revision(const Node *object);
 const char *kube_uid(const Node *object);
 int64_t kube_created(const Node *object); /* seconds since 1970; 0: not said */
 const char *kube_annotation(const Node *object, const char *name);

@@ -11,6 +11,8 @@
 #include "base/buf.h"
 #include "base/file.h"
 
+static const StoreKey pods = {.kind = "pods"};
+
 static char directory[64];
 
 static int set_up(void **state)
@@ -83,8 +85,14 @@ static void test_versions(void **state)
         &(StoreList){.kind = "pods", .revision = 3, .after_namespace = "a", .after_name = "one", .limit = 1},
         "two=2@2 ");
     _cleanup_buf_ Buf b = BUF_INIT;
-    assert_int_equal(store_changes(s, "pods", 1, collect, &b, NULL), 0);
+    assert_int_equal(store_changes(s, &pods, 1, collect, &b, NULL), 0);
     assert_string_equal(b.data, "two=2@2 one=1b@3<1 two=2end@4<2 ");
+    b.len = 0;
+    assert_int_equal(store_changes(s, &(StoreKey){"pods", NULL, "one"}, 0, collect, &b, NULL), 0);
+    assert_string_equal(b.data, "one=1@1 one=1b@3<1 ");
+    b.len = 0;
+    assert_int_equal(store_changes(s, &(StoreKey){"pods", "b", "one"}, 0, collect, &b, NULL), 0);
+    assert_int_equal(b.len, 0);
 }
 
 static void test_undo(void **state)
@@ -127,12 +135,12 @@ static void test_compaction(void **state)
     assert_int_equal(store_commit(s, NULL), 0);
     assert_true(store_floor(s) > STORE_COMPACT_EVERY);
     _cleanup_buf_ Buf b = BUF_INIT;
-    assert_int_equal(store_changes(s, "pods", 1, collect, &b, NULL), -ESTALE);
+    assert_int_equal(store_changes(s, &pods, 1, collect, &b, NULL), -ESTALE);
     assert_int_equal(store_list(s, &(StoreList){.kind = "pods", .revision = 1}, collect, &b, NULL), -ESTALE);
     StoreList then = {.kind = "pods", .revision = store_floor(s)};
     assert_int_equal(store_list(s, &then, collect, &b, NULL), 0);
     assert_non_null(strstr(b.data, "still=s@1"));
-    assert_int_equal(store_changes(s, "pods", store_floor(s), collect, &b, NULL), 0);
+    assert_int_equal(store_changes(s, &pods, store_floor(s), collect, &b, NULL), 0);
 }
 
 static int count(void *context, const StoreObject *o)

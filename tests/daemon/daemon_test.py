@@ -227,7 +227,6 @@ class Case(unittest.TestCase):
         self.run_it("start", "--once-from", self.file(config("rendered-a", {}, kernelType="realtime")), code=3)
         self.run_it("start", "--once-from", self.file({"kind": "Pod"}), code=3)
         self.run_it("start", "--once-from", "missing", code=1)
-        self.run_it("start", code=2)
         self.assertEqual(tree(self.root), before)
 
     def test_killed_at_any_time(self):
