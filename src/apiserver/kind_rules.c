@@ -281,7 +281,8 @@ static int drop_unknown(ApiCall *c, const ApiKind *k, Node *object)
     _cleanup_report_ Report unknown = REPORT_INIT(c->a);
     _cleanup_buf_ Buf b = BUF_INIT;
     KubeKind kind = k->kube;
-    if (!strchr(node_string(node_get(object, "apiVersion")), '/')) /* an event of the other group, as stored */
+    if (!strchr(node_string(node_get(object, "apiVersion")),
+                '/')) /* an event of the other group, as stored */
         kind.group = "";
     if (!k->custom)
         unknown_fields_drop(&kind, object, &unknown);

@@ -7,7 +7,7 @@ import base64, json, os, pathlib, re, shutil, subprocess, sys, tempfile, unittes
 BASALT, FAIL_CALLS = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
 MADE, SOON, LATE = '2026-01-01T00:00:00Z', '2026-01-01T20:00:00Z', '2026-01-04T00:00:00Z'
 LATER, IN_TWO_YEARS, IN_TWELVE = '2026-01-04T01:00:00Z', '2028-01-01T00:00:00Z', '2038-06-01T00:00:00Z'
-DAILY = 10  # certificates of the table that live a day, signers among them
+DAILY = 11  # certificates of the table that live a day, signers among them
 
 
 def epoch(when):
@@ -101,7 +101,7 @@ class Certs(unittest.TestCase):
         os.mkfifo(pki / 'fifo.pem')
         (pki / 'rubbish.pem').write_text('-----BEGIN CERTIFICATE-----\n')
         x = self.clock('2026-01-01T12:00:00Z')
-        self.assertEqual(len(x), 30)
+        self.assertEqual(len(x), 31)
         self.assertIn('nobody', x['kubelet-client-current']['renewedBy'])
 
     def test_nothing_due(self):
@@ -153,7 +153,7 @@ class Certs(unittest.TestCase):
         self.assertEqual(self.files(), before)
         self.certs('renew', '--dir', str(self.node), '--now', LATE, code=1)  # what can be done is done
         x = self.clock(LATE, code=1)
-        self.assertEqual({k for k in x if x[k]['expired']}, {'kube-apiserver-lb-server', 'kube-apiserver-internal-lb-server'})
+        self.assertEqual({k for k in x if x[k]['expired']}, {'basalt-apiserver', 'kube-apiserver-lb-server', 'kube-apiserver-internal-lb-server'})
 
     def test_anothers(self):
         self.openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'kubelet-client.key', '-out',
