@@ -24,7 +24,7 @@
 #include "kube/kube_http.h"
 #include "kube/kube_kind.h"
 
-enum { SWEEP_MS = 100, SWEPT_MAX = 32, EVENTS = 64, STEPS_MAX = 64, IMAGES = 50 };
+enum { SWEEP_MS = 100, SWEPT_MAX = 8, EVENTS = 64, STEPS_MAX = 64, IMAGES = 50 };
 
 static const KubeKind machine_configuration = {"operator.openshift.io", "v1", "MachineConfiguration",
                                                "machineconfigurations", false};
@@ -343,6 +343,10 @@ static void node_step(SimNode *n)
         fprintf(stderr, "bench-fleet-nodes: %s: %s\n", n->name, e.text);
     if (n->node.known)
         node_decide(n);
+    /* A list, then a watch: of a node that is back. */
+    for (unsigned i = 0; n->informer && i < 2 && informer_timeout_ms(n->informer) == 0; i++)
+        if (informer_step(n->informer, &e) >= 0 && n->node.known)
+            node_decide(n);
 }
 
 /* ---- all of them ---- */
@@ -442,7 +446,7 @@ static int loop(Fleet *f)
         int64_t now = monotonic_ms();
         if (now >= next) {
             next = sweep(f) ? now : now + SWEEP_MS;
-            if (!ready && settled(f) == f->n) {
+            if (!ready && settled(f) == f->n && counts.watches >= (f->informer ? 1 : f->n)) {
                 ready = true;
                 printf("ready %u\n", f->n);
                 fflush(stdout);
