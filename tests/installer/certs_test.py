@@ -82,7 +82,7 @@ class Certs(unittest.TestCase):
         text = self.certs('show', '--dir', str(self.node), '--now', LATE, code=1).stdout
         self.assertEqual(len(re.findall(r'-2d  100%  .*; has expired: renewed by basalt certs renew\n', text)), DAILY)
         x = self.clock(LATE, code=1)
-        self.assertEqual(len(x), 28)
+        self.assertEqual(len(x), 29)
         self.assertEqual(sum(c['expired'] for c in x.values()), DAILY)
         self.assertEqual(x['root-ca']['usedPercent'], 0)
         self.assertTrue(x['root-ca']['authority'])
