@@ -15,6 +15,9 @@ static bool as_wanted(const CachedConfig *c, const Node *wanted)
 {
     const Node *is = c->config ? node_get(c->config->node, "spec") : NULL, *spec = node_get(wanted, "spec");
     const Node *labels = node_get_path(wanted, "metadata.labels");
+    /* Who made it stands in a column, and decides whether its OS image is a user's. */
+    if (!c->config || !c->config->generated_by || strcmp(c->config->generated_by, BASALT_VERSION) != 0)
+        return false;
     return is && node_equal(is, spec) && labels && c->labels && node_equal(labels, c->labels);
 }
 

@@ -94,7 +94,11 @@ class Fleet(unittest.TestCase):
         head, *rows = self.kubectl("get", "machineconfigpools").splitlines()
         self.assertEqual(head.split()[:5], ["NAME", "CONFIG", "UPDATED", "UPDATING", "DEGRADED"])
         self.assertEqual([r.split()[0] for r in rows], ["master", "worker"])
-        names = [r.split()[0] for r in self.kubectl("get", "machineconfigs").splitlines()[1:]]
+        rows = [r.split() for r in self.kubectl("get", "machineconfigs").splitlines()[1:]]
+        names = [r[0] for r in rows]
+        made_by = {r[0]: r[1] for r in rows if len(r) == 4}
+        self.assertEqual(len({made_by[n] for n in ("00-master", "00-worker", "01-worker-kubelet")}), 1, rows)
+        self.assertNotIn("99-worker-ssh", made_by)
         for role in ("master", "worker"):
             for name in (f"00-{role}", f"01-{role}-container-runtime", f"01-{role}-kubelet", f"99-{role}-ssh"):
                 self.assertIn(name, names)
