@@ -255,10 +255,29 @@ static int prepare_binding(ApiCall *c, Node *object, const Node *old)
     return 0;
 }
 
+/* What a node is for, and with it what it is to be, is said by others once it is there: as NodeRestriction of
+ * kube-apiserver has it. It may say so of itself when it is registered, as a kubelet's --node-labels do. */
+static int prepare_node(ApiCall *c, Node *object, const Node *old)
+{
+    static const char prefix[] = "node-role.kubernetes.io/";
+    const Node *sides[] = {node_get_path(object, "metadata.labels"), node_get_path(old, "metadata.labels")};
+    if (!old || !api_user_in(c->q->user, "system:nodes") || api_user_in(c->q->user, "system:masters"))
+        return 0;
+    for (size_t i = 0; i < ELEMENTS(sides); i++)
+        for (const Node *l = sides[i] ? sides[i]->first : NULL; l; l = l->next) {
+            const Node *other = node_get(sides[!i], l->key);
+            if (!strncmp(l->key, prefix, sizeof(prefix) - 1) && (!other || !node_equal(l, other)))
+                return call_forbidden(c, c->q->kind, c->q->name, "is not allowed to modify labels: %s",
+                                      l->key);
+        }
+    return 0;
+}
+
 static const struct {
     const char *store;
     Rule rule;
 } rules[] = {
+    {"nodes", prepare_node},
     {"namespaces", prepare_namespace},
     {"pods", prepare_pod},
     {"secrets", prepare_secret},

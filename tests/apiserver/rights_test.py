@@ -138,6 +138,13 @@ def test_node(s):
     check('all that it is', code(s, 'GET', NODES + '?fieldSelector=metadata.name%3Dworker-0', who='node'), 200)
     check('status', code(s, 'PATCH', NODES + '/worker-0/status', {'status': {}}, who='node', headers=MERGE), 200)
     check('status of another', code(s, 'PATCH', NODES + '/worker-1/status', {}, who='node', headers=MERGE), 403)
+    def labels(said):
+        return code(s, 'PATCH', NODES + '/worker-0', {'metadata': {'labels': said}}, who='node', headers=MERGE)
+    check('labels', labels({'example.com/x': 'y'}), 200)
+    check('another role', labels({'node-role.kubernetes.io/master': ''}), 403)
+    s.call('PATCH', NODES + '/worker-0', {'metadata': {'labels': {'node-role.kubernetes.io/worker': ''}}}, headers=MERGE)
+    check('no role', labels({'node-role.kubernetes.io/worker': None}), 403)
+    check('the rest', labels({'example.com/x': None}), 200)
     check('delete itself', code(s, 'DELETE', NODES + '/worker-0', who='node'), 403)
     s.call('POST', PODS, pod('mine', 'worker-0'))
     s.call('POST', PODS, pod('theirs', 'worker-1'))
