@@ -25,7 +25,9 @@ def port_free():
 
 
 class ConfigServer:
-    def __init__(self, program, scratch: pathlib.Path, core):
+    """`kubeconfig`: of a cluster whose pool worker it serves; None: it serves a directory."""
+
+    def __init__(self, program, scratch: pathlib.Path, core, kubeconfig=None):
         workload.write_machine_config(scratch / "base")
         digest = hashlib.sha256(TOKEN.encode()).hexdigest()
         (scratch / "tokens.json").write_text(json.dumps(
@@ -36,7 +38,8 @@ class ConfigServer:
                        check=True, stderr=subprocess.DEVNULL)
         self.port = port_free()
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(core), program, "bootstrap", "--server-basedir", scratch / "base",
+            ["taskset", "-c", str(core), program, *(["start", "--kubeconfig", kubeconfig] if kubeconfig else ["bootstrap"]),
+             "--server-basedir", scratch / "base",
              "--bootstrap-kubeconfig", scratch / "kubeconfig", "--cert", scratch / "certificate", "--key",
              scratch / "key", "--tokens", scratch / "tokens.json", "--listen", "127.0.0.1", "--secure-port",
              str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -87,8 +90,12 @@ def load_row(server, name, command, pattern):
 
 def run_server(build, _runs, scratch):
     """Requests on connections that stay, new connections, full TLS handshakes."""
+    run_modes(build, scratch)
+
+
+def run_modes(build, scratch, kubeconfig=None):
     cores = sorted(os.sched_getaffinity(0))
-    server = ConfigServer(build / "src/server/machine-config-server", scratch, cores[0])
+    server = ConfigServer(build / "src/server/machine-config-server", scratch, cores[0], kubeconfig)
     client = ["taskset", "-c", str(cores[-1])]
     url = f"https://127.0.0.1:{server.port}/config/worker"
     wrk = [*client, "wrk", "-t1", f"-d{SECONDS}s", "-H", f"Authorization: Bearer {TOKEN}", "-H", f"Accept: {ACCEPT}"]
