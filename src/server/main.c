@@ -188,6 +188,8 @@ static int serve(From *from, pid_t child, int to, int signals, Error *e)
     int r = connect_cluster(from, e);
     if (r >= 0 && !from->cluster)
         r = hand_over(from, to, e);
+    if (r == -EPIPE) /* it has told why */
+        r = error_set(e, ECHILD, "the listening process has ended");
     if (r >= 0 && !watch(from, child, to, signals))
         return error_set(e, ECHILD, "the listening process has ended");
     kill(child, SIGKILL);
