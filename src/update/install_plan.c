@@ -137,7 +137,7 @@ const char *const *install_mkfs(Arena *a, const InstallRow *row, const char *dev
                {"vfat", vfat, sizeof(vfat)}};
     for (size_t i = 0; i < ELEMENTS(all); i++)
         if (strcmp(all[i].format, row->format) == 0)
-            return (const char *const *)arena_memdup(a, all[i].argv, all[i].size);
+            return memcpy(arena_alloc(a, all[i].size), all[i].argv, all[i].size);
     return NULL;
 }
 
